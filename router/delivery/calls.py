@@ -1,0 +1,237 @@
+"""One call of a connector: from a lane's head to the change that records what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from aiolimiter import AsyncLimiter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from router.delivery import emissions
+from router.delivery.health import Health
+from router.delivery.outcome import Facts, Next, Work, after_call, after_check, resume_calling
+from router.events import (
+    CE_ADDRESSED_TO,
+    CE_CAUSATION_ID,
+    CE_CORRELATION_ID,
+    CE_DELIVERED_TO,
+    CE_PROCEDURE,
+    CE_TIME,
+)
+from router.ledger.rows import Attempt, Body, Delivery, Emission, Shard, State, Transition
+from router.ports import Clock, Ids
+from router.sdk.connector import Connector
+from router.sdk.event import Event
+from router.sdk.manifest import Idempotency, Manifest, Operation
+from router.sdk.outcomes import Checked, Invalid, Outcome, Receipt, Transient
+
+IN_PLACE_WAIT: Final = wait_exponential(multiplier=0.2, max=2)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_OPERATION: Final = Operation(name="none", events=(), idempotency=Idempotency.NATURAL_KEY)
+
+
+class NotStarted(Exception):
+    """The lease ran out or the recipient was stopped before the request was made."""
+
+
+@dataclass(slots=True)
+class Recipient:
+    """A configured recipient as this process runs it."""
+
+    id: str
+    connector: Connector[Any]
+    manifest: Manifest
+    concurrency: int
+    limiter: AsyncLimiter | None = None
+    health: Health = field(default_factory=Health)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What calls share: clock, ids, the payload decoder, the reply's encoder, and the sender's recipient."""
+
+    clock: Clock
+    ids: Ids
+    decode: Callable[[bytes], Mapping[str, Any]]
+    encode_reply: Callable[[Mapping[str, Any]], bytes]
+    reply_to: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What came of a call: the change to commit, and what else follows."""
+
+    transition: Transition
+    outcome: str
+    following: Next
+    started: int
+
+
+def work_of(recipient: Recipient, head: Delivery) -> Work:
+    """A head with the operation and retry policy that serve it."""
+    operation = recipient.manifest.operation_for(head.event_type) or _NO_OPERATION
+    return Work(recipient.id, head, operation, recipient.manifest.retry_of(operation))
+
+
+def mark_of(work: Work, now: int) -> Transition:
+    """The durable mark before a call that may not be repeated blindly: due when the partner may be asked."""
+    due = now + int(work.operation.timeout * 1_000_000)
+    return _transition(work.delivery, Next(State.CALLING, due, work.delivery.spent), attempts=0, now=now)
+
+
+async def call(kit: Kit, recipient: Recipient, work: Work, body: Body, may_start: Callable[[], bool]) -> Called:
+    """Hand the head to the connector and decide what follows. Raises ``NotStarted``."""
+    head, started = work.delivery, kit.clock.now()
+    answer = await _deliver(kit, recipient, work, event_of(kit, head, body), may_start)
+    if isinstance(answer, NotStarted):
+        raise answer
+    following = after_call(work, answer, _facts(kit, recipient, head, started))
+    outcome = _outcome_of(answer, following)
+    recipient.health.saw(head.key, kit.clock.now(), success=outcome in _PASSING)
+    return _called(kit, head, following, outcome, started)
+
+
+async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body) -> Called:
+    """A head that was found in mid-call: ask the partner about it, or leave it to a person."""
+    head, started = work.delivery, kit.clock.now()
+    left = resume_calling(work)
+    if left is not None:
+        return _called(kit, head, left, Outcome.UNCERTAIN, started)
+    checked = await _settle(recipient.connector.check(event_of(kit, head, body)), work.operation.timeout)
+    following = after_check(work, checked, _facts(kit, recipient, head, started))
+    return _called(kit, head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started)
+
+
+def event_of(kit: Kit, head: Delivery, body: Body) -> Event:
+    """The event as the connector sees it."""
+    found = {name: value.decode("utf-8", "replace") for name, value in body.headers if name.startswith("ce_")}
+    return Event(
+        id=head.event_id,
+        source=head.source,
+        type=head.event_type,
+        subject=head.subject,
+        key=UUID(bytes=head.key) if len(head.key) == 16 else UUID(int=0),
+        time=_time(found.get(CE_TIME, "")),
+        procedure=found.get(CE_PROCEDURE, ""),
+        addressed_to=found.get(CE_ADDRESSED_TO, ""),
+        delivered_to=found.get(CE_DELIVERED_TO, ""),
+        urgent=head.urgent,
+        correlation_id=found.get(CE_CORRELATION_ID, ""),
+        causation_id=found.get(CE_CAUSATION_ID, ""),
+        attempt=head.attempts + 1,
+        payload=body.value,
+        decoder=kit.decode,
+    )
+
+
+_PASSING: Final = frozenset({Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.REJECTED})
+
+
+async def _deliver(
+    kit: Kit, recipient: Recipient, work: Work, event: Event, may_start: Callable[[], bool]
+) -> Receipt | BaseException:
+    if not work.operation.events:
+        return Invalid("unsupported_event", f"{recipient.id} takes no events of type {event.type}")
+
+    async def once() -> Receipt:
+        if not may_start():
+            raise NotStarted
+        async with asyncio.timeout(work.operation.timeout):
+            return await recipient.connector.deliver(event)
+
+    answer = await _settle(once(), None)
+    if not isinstance(answer, Transient) or work.retry.in_place < 2:
+        return answer
+    again = AsyncRetrying(
+        sleep=kit.clock.sleep,
+        stop=stop_after_attempt(work.retry.in_place - 1),
+        wait=IN_PLACE_WAIT,
+        retry=retry_if_exception_type(Transient),
+        reraise=True,
+    )
+    await kit.clock.sleep(0.1 + 0.2 * kit.ids.jitter())
+    return await _settle(again(once), None)
+
+
+async def _settle(call: Awaitable[Any], timeout: float | None) -> Any:
+    """A call's result or its exception as a value; only cancellation passes through."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await call
+    except Exception as error:  # every failure of a connector becomes an outcome that is stored
+        return error
+
+
+def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int) -> Facts:
+    now, health = kit.clock.now(), recipient.health
+    passing = health.passing(head.key, head.last_at or head.accepted_at)
+    return Facts(now, started, passing, health.active_lanes(now), kit.ids.jitter())
+
+
+def _outcome_of(answer: Receipt | BaseException, following: Next) -> Outcome:
+    if isinstance(answer, Receipt):
+        return Outcome.DUPLICATE if answer.duplicate else Outcome.DELIVERED
+    return Outcome(following.failure.outcome) if following.failure else Outcome.UNCLASSIFIED
+
+
+def _called(kit: Kit, head: Delivery, following: Next, outcome: Outcome, started: int) -> Called:
+    now = kit.clock.now()
+    change = _transition(head, following, attempts=1, now=now, started=started)
+    if not (head.attempts == 0 and outcome in _PASSING and head.order_id == 0):
+        failure = following.failure
+        change.attempt = Attempt(
+            number=head.attempts + 1,
+            started=started,
+            ended=now,
+            outcome=str(outcome),
+            partner_code=failure.partner_code if failure else str((following.receipt or {}).get("code", "")),
+            message=failure.message if failure else "",
+            order_id=head.order_id,
+        )
+    return Called(change, str(outcome), following, started)
+
+
+def emissions_of(kit: Kit, shard: Shard, head: Delivery, body: Body, called: Called) -> list[Emission]:
+    """What the outbox has to publish for a change: a dead-letter record, or a reply to the sender."""
+    following, now = called.following, kit.clock.now()
+    made: list[Emission] = []
+    if following.dead_letter and following.failure is not None:
+        tries = emissions.Tries(called.transition.attempts, called.transition.first_at or now, now)
+        made.append(emissions.dead_letter(shard, head, body, failure=following.failure, tries=tries))
+    if following.reply:
+        record = emissions.rejection_record(shard, head, following.receipt or {}, now)
+        answer = emissions.reply(
+            shard, head, body, payload=kit.encode_reply(record), now=now, reply_to=kit.reply_to(head.source)
+        )
+        made += [answer] if answer is not None else []
+    return made
+
+
+def _transition(head: Delivery, following: Next, *, attempts: int, now: int, started: int = 0) -> Transition:
+    return Transition(
+        shard=head.shard,
+        seq=head.seq,
+        version=head.version,
+        state=following.state,
+        due=following.due,
+        attempts=head.attempts + attempts,
+        spent=following.spent,
+        first_at=head.first_at or started or now,
+        last_at=now,
+        failure=following.failure,
+        receipt=following.receipt,
+        order_id=head.order_id,
+    )
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return _EPOCH

@@ -1,0 +1,267 @@
+"""Group commit: accepts, outcomes, marks, orders and alerts of all shards of a tick in one fenced transaction.
+
+A group that the database refuses is tried once more, then shard by shard, then row by row; a row that fails alone
+becomes a dead letter ``ledger_refused``, so that one bad text stops nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from router.delivery import emissions
+from router.delivery.accept import Batch, refused
+from router.delivery.verdict import Situation, judge
+from router.errors import CommitUnknown, LedgerUnavailable, RowRefused, StalePosition, StaleVersion
+from router.ledger import alerts, audit, orders, outbox, recipients, store
+from router.ledger.rows import (
+    Accepted,
+    Arrival,
+    Failure,
+    Lease,
+    Order,
+    OrderResult,
+    RecipientState,
+    Shard,
+    State,
+    Transition,
+    Verb,
+    Verdict,
+)
+from router.ports import Clock, Ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ROUTER_SAYS = "lgsp-router"
+
+
+class Leases(Protocol):
+    """Who owns what, as this process may rely on right now."""
+
+    def held(self, name: str) -> Lease | None:
+        """The lease, if it may be relied on now."""
+        ...
+
+
+@dataclass(slots=True)
+class Intake:
+    """A run of records of one shard to accept."""
+
+    shard: Shard
+    batch: Batch
+
+
+@dataclass(slots=True)
+class Alert:
+    """An alert to raise, or to clear."""
+
+    name: str
+    subject: str
+    detail: str
+    raised: bool = True
+
+
+@dataclass(slots=True)
+class Group:
+    """What one transaction is to do. Changes are in the order in which they must be applied."""
+
+    intakes: list[Intake] = field(default_factory=list)
+    changes: list[tuple[Shard, Transition]] = field(default_factory=list)
+    orders: list[tuple[Shard | None, Order]] = field(default_factory=list)
+    stops: list[RecipientState] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.intakes or self.changes or self.orders or self.stops or self.alerts)
+
+    def leases(self) -> set[str]:
+        """The leases this group writes under."""
+        names = {intake.shard.lease for intake in self.intakes} | {shard.lease for shard, _ in self.changes}
+        return names | {order.lease for _, order in self.orders}
+
+    def part(self, lease: str) -> Group:
+        """What of it belongs to one lease."""
+        return Group(
+            [i for i in self.intakes if i.shard.lease == lease],
+            [c for c in self.changes if c[0].lease == lease],
+            [o for o in self.orders if o[1].lease == lease],
+        )
+
+
+@dataclass(slots=True)
+class Committed:
+    """What became of a group. ``waiting`` leases were not free and wait for the next group; ``reread`` ones must be
+    read again before anything else of them is done: their rows are not what memory thought.
+    """
+
+    accepted: dict[int, list[Accepted]] = field(default_factory=dict)
+    changed: set[tuple[int, int]] = field(default_factory=set)
+    ordered: dict[int, OrderResult] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    reread: set[str] = field(default_factory=set)
+    done: bool = True
+
+    def add(self, other: Committed) -> None:
+        """Join the result of a part."""
+        self.accepted |= other.accepted
+        self.changed |= other.changed
+        self.ordered |= other.ordered
+        self.waiting |= other.waiting
+        self.reread |= other.reread
+
+
+class GroupCommit:
+    """Runs groups against the ledger."""
+
+    def __init__(self, ledger: Ledger, leases: Leases, clock: Clock) -> None:
+        self._ledger, self._leases, self._clock = ledger, leases, clock
+
+    async def commit(self, group: Group) -> Committed:
+        """One transaction, or as many as a bad row makes necessary.
+
+        ``LedgerUnavailable`` is passed on: nothing was written and the same group may be committed again.
+        """
+        for _ in range(2):
+            try:
+                return await self._once(group)
+            except CommitUnknown:
+                return Committed(reread=group.leases(), done=False)
+            except LedgerUnavailable:
+                raise
+            except (RowRefused, StaleVersion, StalePosition) as error:
+                failed = error
+        return await self._apart(group, failed)
+
+    async def _once(self, group: Group) -> Committed:
+        leases = [lease for name in sorted(group.leases()) if (lease := self._leases.held(name)) is not None]
+        now = self._clock.now()
+        return await self._ledger.write(lambda conn: write_group(conn, group, leases, now))
+
+    async def _apart(self, group: Group, failed: Exception) -> Committed:
+        names = sorted(group.leases())
+        result = Committed()
+        if len(names) > 1:
+            if group.stops or group.alerts:
+                result.add(await self.commit(Group(stops=group.stops, alerts=group.alerts)))
+            for name in names:
+                result.add(await self.commit(group.part(name)))
+            return result
+        if isinstance(failed, StaleVersion | StalePosition):
+            return Committed(reread=set(names))
+        return await self._by_row(group)
+
+    async def _by_row(self, group: Group) -> Committed:
+        result = Committed()
+        for change in group.changes:
+            bare = Group(changes=[_without_texts(change)])
+            result.add(await self._row(Group(changes=[change]), bare))
+        for intake in group.intakes:
+            position, shard = intake.shard.position, intake.shard
+            for arrival in intake.batch.arrivals:
+                one = _single(shard, position, arrival, intake.batch)
+                got = await self._row(one, _single(shard, position, refused(arrival), intake.batch))
+                result.waiting |= got.waiting
+                result.reread |= got.reread
+                result.accepted.setdefault(shard.id, []).extend(got.accepted.get(shard.id, []))
+                position = arrival.offset + 1
+                shard = _moved(shard, position, got.accepted.get(shard.id, []))
+        for order in group.orders:
+            result.add(await self._row(Group(orders=[order]), Group()))
+        return result
+
+    async def _row(self, group: Group, instead: Group) -> Committed:
+        try:
+            return await self._once(group)
+        except RowRefused:
+            return await self._once(instead)
+        except (StaleVersion, StalePosition, CommitUnknown):
+            return Committed(reread=group.leases())
+
+
+def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: int) -> Committed:
+    """The transaction: fence first, then accepts, changes, orders, stops and alerts."""
+    held = store.fence(conn, leases)
+    result = Committed(waiting=group.leases() - held)
+    for intake in group.intakes:
+        if intake.shard.lease in held:
+            result.accepted[intake.shard.id] = _accept(conn, intake, now)
+    changes = [transition for shard, transition in group.changes if shard.lease in held]
+    if changes:
+        store.apply(conn, changes, now)
+        result.changed = {(change.shard, change.seq) for change in changes}
+    for shard, order in group.orders:
+        if order.lease in held:
+            result.ordered[order.id] = _order(conn, shard, order, now)
+    for stop in group.stops:
+        recipients.set_recipient(conn, stop)
+        audit.record(conn, now, who=ROUTER_SAYS, verb=stop.status, target=stop.recipient, why=stop.reason, detail={})
+    for alert in group.alerts:
+        if alert.raised:
+            alerts.raise_alert(conn, alert.name, alert.subject, alert.detail, now)
+        else:
+            alerts.clear_alert(conn, alert.name, alert.subject, now)
+    return result
+
+
+def _accept(conn: Connection, intake: Intake, now: int) -> list[Accepted]:
+    shard, batch = intake.shard, intake.batch
+    accepted = store.accept(conn, shard, batch.position, batch.fingerprint, batch.arrivals, now)
+    letters = [
+        emissions.dead_letter(shard, arrival, arrival.body, failure=arrival.failure, tries=emissions.Tries(0, now, now))
+        for arrival, made in zip(batch.arrivals, accepted, strict=True)
+        if arrival.failure is not None and made.verdict in (Verdict.NEW, Verdict.REOPENED)
+    ]
+    if letters:
+        outbox.add(conn, shard.lease, letters)
+    return accepted
+
+
+def _order(conn: Connection, shard: Shard | None, order: Order, now: int) -> OrderResult:
+    if order.verb in (Verb.STOP, Verb.RESUME) or shard is None:
+        status = "stopped" if order.verb is Verb.STOP else "open"
+        recipients.set_recipient(conn, RecipientState(order.recipient, status, now, order.why, order.who))
+        if order.verb is Verb.RESUME:
+            alerts.clear_alert(conn, "recipient_stopped", order.recipient, now)
+        result = OrderResult(True, f"{order.recipient} is {status}")
+    else:
+        verdict = judge(order, _situation(conn, shard, order))
+        if verdict.body is not None:
+            store.edit(conn, shard.id, order.seq, verdict.body, now)
+        if verdict.transition is not None:
+            store.apply(conn, [verdict.transition], now)
+        result = OrderResult(verdict.transition is not None, verdict.text)
+    orders.finish(conn, order, result, now)
+    return result
+
+
+def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
+    delivery = store.delivery(conn, shard.id, order.seq)
+    if delivery is None:
+        return Situation(shard.recipient, None, None, is_head=False, later_out=False)
+    oldest = store.lane(conn, shard.id, delivery.key, 0, 1)
+    return Situation(
+        shard.recipient,
+        delivery,
+        store.bodies(conn, shard.id, [order.seq]).get(order.seq),
+        is_head=bool(oldest) and oldest[0].seq == order.seq,
+        later_out=store.later_out(conn, shard.id, delivery.key, order.seq),
+    )
+
+
+def _single(shard: Shard, position: int, arrival: Arrival, batch: Batch) -> Group:
+    at = replace(shard, position=position)
+    return Group(intakes=[Intake(at, Batch([arrival], arrival.offset + 1, batch.fingerprint))])
+
+
+def _moved(shard: Shard, position: int, accepted: Iterable[Accepted]) -> Shard:
+    newest = max((made.seq for made in accepted), default=0)
+    return replace(shard, position=position, next_seq=max(shard.next_seq, newest + 1))
+
+
+def _without_texts(change: tuple[Shard, Transition]) -> tuple[Shard, Transition]:
+    shard, transition = change
+    failure = Failure("invalid", "ledger_refused", message="the ledger refused this outcome's texts")
+    bare = replace(transition, state=State.DEAD, failure=failure, receipt=None, attempt=None, emissions=())
+    return shard, bare

@@ -1,0 +1,84 @@
+"""The reading side of delivery: one reader over all shards this process owns, by the positions of the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from router.delivery.shards import Owned
+from router.events import Fetched, TopicPartition
+from router.ports import Bus, Reader
+
+GROUP: Final = "lgsp-delivery"  # under this name ordinary tools see the lag
+FETCH: Final = 1_000
+WAIT: Final = 0.5
+
+
+class Feed:
+    """At most one fetch is under way; ``follow`` forgets what was fetched and starts again from the ledger."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._reader: Reader | None = None
+        self._fetch: asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None = None
+        self._following = False
+
+    async def follow(self, shards: Iterable[Owned]) -> None:
+        """Read these shards, each from its position."""
+        if self._reader is None:
+            self._reader = await self._bus.reader(GROUP)
+        if self._fetch is not None:
+            await asyncio.wait({self._fetch})
+            self._fetch.exception()  # seen: a failed fetch is forgotten with the rest
+            self._fetch = None
+        positions = {owned.topic_partition: owned.shard.position for owned in shards}
+        await self._reader.set(positions)
+        self._following = bool(positions)
+
+    def fetching(self) -> asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None:
+        """The fetch under way, started if there is none; None while nothing is followed."""
+        if self._fetch is None and self._following and self._reader is not None:
+            self._fetch = asyncio.create_task(self._next(self._reader))
+        return self._fetch
+
+    def take(self) -> Mapping[TopicPartition, Sequence[Fetched]]:
+        """What a finished fetch brought; empty while it is under way. Raises what the reader raised."""
+        if self._fetch is None or not self._fetch.done():
+            return {}
+        done, self._fetch = self._fetch, None
+        return done.result()
+
+    async def note(self, shards: Iterable[Owned]) -> None:
+        """Tell the log how far the ledger is."""
+        if self._reader is not None:
+            await self._reader.note({owned.topic_partition: owned.shard.position for owned in shards})
+
+    async def edges(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """The earliest offset and the end of each partition."""
+        if self._reader is None:
+            self._reader = await self._bus.reader(GROUP)
+        return await self._reader.earliest(partitions), await self._reader.latest(partitions)
+
+    async def record_at(self, partition: TopicPartition, offset: int) -> Fetched | None:
+        """One record, read aside from the feed."""
+        aside = await self._bus.reader(GROUP)
+        try:
+            await aside.set({partition: offset})
+            records = (await aside.next(1, 2.0)).get(partition, ())
+            return records[0] if records and records[0].offset == offset else None
+        finally:
+            await aside.close()
+
+    async def close(self) -> None:
+        """Wait for the fetch under way and close the reader."""
+        if self._fetch is not None:
+            await asyncio.wait({self._fetch})
+            self._fetch.exception()
+        if self._reader is not None:
+            await self._reader.close()
+
+    async def _next(self, reader: Reader) -> Mapping[TopicPartition, Sequence[Fetched]]:
+        return await reader.next(FETCH, WAIT)

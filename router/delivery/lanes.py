@@ -1,0 +1,371 @@
+"""The lanes of one shard in memory: which delivery may go out next. Pure: no clock, no ledger, no await.
+
+Memory holds lanes, not backlogs. Two cursors (urgent, ordinary) walk the shard's unfinished deliveries in ``seq``
+order and introduce lanes; a known lane holds a window of its oldest deliveries and refills from the ledger by key.
+The caller reads what ``next_walk`` and ``next_refills`` ask for and hands the rows back; reads may be under way while
+accepts and outcomes are committed, so every answer is taken as the past: nothing is introduced twice, nothing is
+skipped.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from router.ledger.rows import FINISHED, PARKED, Delivery
+
+FROZEN: Final = -1  # a ``busy`` that no seq has
+
+
+class Walk(NamedTuple):
+    """A page a cursor wants: unfinished rows of its class with ``seq`` above ``after``, oldest first.
+
+    ``upto`` is the last seq accepted when the page was asked for: a page with fewer than ``limit`` rows has seen all
+    up to it.
+    """
+
+    urgent: bool
+    after: int
+    limit: int
+    upto: int
+
+
+class Refill(NamedTuple):
+    """Rows a lane wants: unfinished, of this key, ``seq`` above ``after``, oldest first."""
+
+    key: bytes
+    after: int
+    limit: int
+    ticket: int
+
+
+class Counts(NamedTuple):
+    """What the shard holds, for status and metrics."""
+
+    lanes: int
+    ready: int
+    calling: int
+    waiting: int
+    parked: int
+    saturated: bool
+
+
+@dataclass(slots=True)
+class _Cursor:
+    at: int = 0  # everything of this class up to here was introduced, or is known by its lane
+    last: int = 0  # last accepted seq of this class that we were told of
+    walking: bool = False
+
+    @property
+    def at_end(self) -> bool:
+        return self.at >= self.last and not self.walking
+
+
+@dataclass(slots=True)
+class _Lane:
+    key: bytes
+    urgent: bool
+    ticket: int
+    items: deque[Delivery] = field(default_factory=deque)
+    loaded_upto: int = 0
+    more: bool = False  # the ledger holds, or may hold, rows above loaded_upto
+    refilling: bool = False
+    queued: bool = False  # stands in a ready queue
+    busy: int = 0  # seq whose outcome is not committed yet
+    resting: bool = False  # taken over: the head may still be with the partner
+    due_at: int | None = None  # its valid entry in the due heap; others are leftovers
+
+
+class Lanes:
+    """The lanes of one shard.
+
+    ``window`` is how many deliveries of a lane are kept; ``capacity`` how many lanes; ``parked_capacity`` how many
+    parked keys; ``body_capacity`` how many bytes of bodies. ``last_seq`` is the shard's last seq at take-over;
+    deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their first call here.
+    """
+
+    def __init__(
+        self,
+        *,
+        last_seq: int = 0,
+        rest_until: int = 0,
+        window: int = 4,
+        capacity: int = 10_000,
+        parked_capacity: int = 500_000,
+        page: int = 200,
+        body_capacity: int = 32 * 1_048_576,
+    ) -> None:
+        self._inherited, self._rest_until = last_seq, rest_until
+        self._window, self._capacity, self._parked_capacity, self._page = window, capacity, parked_capacity, page
+        self._body_capacity, self._body_bytes = body_capacity, 0
+        self._cursors = {urgent: _Cursor(last=last_seq) for urgent in (True, False)}
+        self._lanes: dict[bytes, _Lane] = {}
+        self._parked: set[bytes] = set()
+        self._ready: dict[bool, deque[_Lane]] = {True: deque(), False: deque()}
+        self._due: list[tuple[int, int, _Lane]] = []
+        self._thirsty: dict[bytes, _Lane] = {}
+        self._idle: dict[bytes, _Lane] = {}  # empty lanes kept while a page is under way that may still name them
+        self._tickets = 0
+        self._calling = 0
+
+    # What comes in
+
+    def accepted(self, deliveries: Sequence[Delivery]) -> None:
+        """New deliveries of a committed accept, in seq order."""
+        for delivery in deliveries:
+            cursor = self._cursors[delivery.urgent]
+            direct = cursor.at_end and not self.saturated
+            cursor.last = max(cursor.last, delivery.seq)
+            if delivery.seq <= cursor.at:  # a page saw it before we were told
+                continue
+            lane = self._lanes.get(delivery.key)
+            if direct:
+                self._introduce(delivery)
+                cursor.at = delivery.seq
+            elif lane is not None:
+                self._lacks(lane)
+
+    def next_walk(self) -> Walk | None:
+        """The next page to read, urgent first; None when both cursors stand at the end, or memory is full."""
+        if self.saturated:
+            return None
+        for urgent in (True, False):
+            cursor = self._cursors[urgent]
+            if not cursor.walking and cursor.at < cursor.last:
+                cursor.walking = True
+                room = self._capacity - len(self._lanes)
+                return Walk(urgent, cursor.at, max(1, min(self._page, room)), cursor.last)
+        return None
+
+    def walked(self, walk: Walk, rows: Sequence[Delivery]) -> None:
+        """The answer to ``next_walk``."""
+        cursor = self._cursors[walk.urgent]
+        for row in rows:
+            self._introduce(row)
+        cursor.at = max(cursor.at, rows[-1].seq if rows else 0, walk.upto if len(rows) < walk.limit else 0)
+        cursor.walking = False
+        if not any(c.walking for c in self._cursors.values()):
+            for lane in list(self._idle.values()):
+                self._forget(lane)
+            self._idle.clear()
+
+    def walk_failed(self, walk: Walk) -> None:
+        """The page could not be read: it will be asked for again."""
+        self.walked(Walk(walk.urgent, walk.after, 0, 0), ())
+
+    def next_refills(self, limit: int) -> list[Refill]:
+        """Lanes that lack rows, oldest need first."""
+        wanted: list[Refill] = []
+        for key, lane in list(self._thirsty.items()):
+            if len(wanted) >= limit:
+                break
+            if lane.busy and not lane.items:
+                continue  # reloading behind a call: the row in flight would be read as it was
+            del self._thirsty[key]
+            lane.refilling, lane.more = True, False
+            wanted.append(Refill(key, lane.loaded_upto, self._window - len(lane.items), lane.ticket))
+        return wanted
+
+    def refilled(self, refill: Refill, rows: Sequence[Delivery]) -> None:
+        """The answer to one of ``next_refills``; an answer to a lane since reloaded is ignored."""
+        lane = self._lanes.get(refill.key)
+        if lane is None or lane.ticket != refill.ticket:
+            return
+        lane.refilling = False
+        for row in rows:
+            if row.seq > lane.loaded_upto:
+                self._append(lane, row)
+        if len(rows) >= refill.limit:
+            lane.more = True
+        self._place(lane)
+
+    def refill_failed(self, refill: Refill) -> None:
+        """The rows could not be read: they will be asked for again."""
+        lane = self._lanes.get(refill.key)
+        if lane is not None and lane.ticket == refill.ticket:
+            lane.refilling, lane.more = False, True
+            self._place(lane)
+
+    # What goes out
+
+    def take(self, now: int, *, urgent_only: bool = False) -> Delivery | None:
+        """The head of a lane that may be called now; its lane gives nothing more until ``settled``."""
+        while self._due and self._due[0][0] <= now:
+            due, _, lane = heapq.heappop(self._due)
+            if lane.due_at == due and self._lanes.get(lane.key) is lane:
+                lane.resting, lane.due_at = False, None
+                self._enqueue(lane)
+        for urgent in (True,) if urgent_only else (True, False):
+            queue = self._ready[urgent]
+            while queue:
+                lane = queue.popleft()
+                if not lane.queued or self._lanes.get(lane.key) is not lane:
+                    continue  # reloaded since
+                lane.queued, lane.busy = False, lane.items[0].seq
+                self._calling += 1
+                return lane.items[0]
+        return None
+
+    def returned(self, key: bytes) -> None:
+        """What ``take`` gave was not called after all: the lane is ready again, at the front."""
+        lane = self._lanes[key]
+        lane.busy = 0
+        self._calling -= 1
+        if lane.items:
+            lane.queued = True
+            self._ready[lane.urgent].appendleft(lane)
+        else:
+            self._place(lane)
+
+    def settled(self, delivery: Delivery) -> None:
+        """The committed new state of what ``take`` gave."""
+        lane = self._lanes[delivery.key]
+        if lane.busy == delivery.seq:
+            lane.busy, lane.due_at = 0, None
+            self._calling -= 1
+        if lane.items and lane.items[0].seq == delivery.seq:
+            self._pop(lane)
+            if delivery.state not in FINISHED:
+                lane.items.appendleft(delivery)
+                self._body_bytes += _size(delivery)
+        self._place(lane)
+
+    def reload(self, key: bytes, *, urgent: bool) -> None:
+        """An order changed this lane: forget what is loaded and read it again from its oldest unfinished row."""
+        self._parked.discard(key)
+        old = self._lanes.pop(key, None)
+        self._thirsty.pop(key, None)
+        self._idle.pop(key, None)
+        lane = self._new_lane(key, urgent)
+        if old is not None:
+            self._body_bytes -= sum(_size(item) for item in old.items)
+            lane.busy = max(old.busy, 0)
+        lane.more = True
+        self._place(lane)
+
+    def freeze(self, key: bytes, *, urgent: bool) -> bool:
+        """Keep a lane still while an order on it is committed; False while one of its deliveries is in flight.
+
+        ``reload`` ends it. A parked lane gives nothing anyway.
+        """
+        if key in self._parked:
+            return True
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._new_lane(key, urgent)
+            lane.more = True
+        elif lane.busy > 0:
+            return False
+        lane.busy, lane.queued, lane.due_at = FROZEN, False, None
+        return True
+
+    # What it says of itself
+
+    @property
+    def saturated(self) -> bool:
+        """Memory is full: the cursors stand until lanes are finished."""
+        return len(self._lanes) >= self._capacity or len(self._parked) >= self._parked_capacity
+
+    def next_due(self) -> int | None:
+        """When the next waiting head is due (UTC µs), or None."""
+        return self._due[0][0] if self._due else None
+
+    def has_ready(self) -> bool:
+        """Whether ``take`` may find something without waiting for a due time."""
+        return bool(self._ready[True] or self._ready[False])
+
+    def counts(self) -> Counts:
+        """A glance for status and metrics."""
+        ready = len(self._ready[True]) + len(self._ready[False])
+        return Counts(len(self._lanes), ready, self._calling, len(self._due), len(self._parked), self.saturated)
+
+    def parked(self) -> Iterable[bytes]:
+        """Keys of parked lanes."""
+        return iter(self._parked)
+
+    # Inside
+
+    def _new_lane(self, key: bytes, urgent: bool) -> _Lane:
+        self._tickets += 1
+        lane = self._lanes[key] = _Lane(key, urgent, self._tickets)
+        return lane
+
+    def _introduce(self, delivery: Delivery) -> None:
+        if delivery.key in self._parked:
+            return  # stands behind a dead head; a reload will find it
+        lane = self._lanes.get(delivery.key)
+        if lane is None:
+            lane = self._new_lane(delivery.key, delivery.urgent)
+            lane.resting = delivery.seq <= self._inherited and self._rest_until > 0
+        if delivery.seq <= lane.loaded_upto:
+            return
+        if lane.more or lane.refilling or len(lane.items) >= self._window:
+            self._lacks(lane)
+        else:
+            self._append(lane, delivery)
+            self._place(lane)
+
+    def _append(self, lane: _Lane, delivery: Delivery) -> None:
+        if delivery.body is not None:
+            if self._body_bytes >= self._body_capacity:
+                delivery.body = None
+            else:
+                self._body_bytes += _size(delivery)
+        lane.items.append(delivery)
+        lane.loaded_upto = delivery.seq
+
+    def _pop(self, lane: _Lane) -> None:
+        self._body_bytes -= _size(lane.items.popleft())
+
+    def _lacks(self, lane: _Lane) -> None:
+        lane.more = True
+        self._place(lane)
+
+    def _place(self, lane: _Lane) -> None:
+        """Put a lane where it belongs after any change: queue, due heap, refill list, parked, or nowhere."""
+        if lane.more and not lane.refilling and len(lane.items) <= self._window // 2:
+            self._thirsty[lane.key] = lane
+        if lane.busy or lane.queued:
+            return
+        if not lane.items:
+            if not lane.more and not lane.refilling:
+                self._retire(lane)
+            return
+        head = lane.items[0]
+        if head.state in PARKED:
+            self._park(lane)
+        elif head.due is not None or lane.resting:
+            due = max(head.due or 0, self._rest_until if lane.resting else 0)
+            if lane.due_at != due:
+                lane.due_at = due
+                heapq.heappush(self._due, (due, lane.ticket, lane))
+        else:
+            self._enqueue(lane)
+
+    def _enqueue(self, lane: _Lane) -> None:
+        if not lane.queued and not lane.busy and lane.items:
+            lane.queued = True
+            self._ready[lane.urgent].append(lane)
+
+    def _park(self, lane: _Lane) -> None:
+        self._body_bytes -= sum(_size(item) for item in lane.items)
+        self._lanes.pop(lane.key, None)
+        self._thirsty.pop(lane.key, None)
+        self._parked.add(lane.key)
+
+    def _retire(self, lane: _Lane) -> None:
+        if any(cursor.walking for cursor in self._cursors.values()):
+            self._idle[lane.key] = lane  # a page under way may still show what is finished by now
+        else:
+            self._forget(lane)
+
+    def _forget(self, lane: _Lane) -> None:
+        if not lane.items and not lane.more and not lane.refilling and not lane.busy:
+            self._lanes.pop(lane.key, None)
+
+
+def _size(delivery: Delivery) -> int:
+    return len(delivery.body.value) if delivery.body is not None else 0

@@ -1,0 +1,79 @@
+"""After a commit: memory follows what the ledger now holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from router.delivery.commit import Committed, Intake
+from router.delivery.dispatch import Outcome
+from router.delivery.shards import Owned, take_in
+from router.delivery.tally import Tally
+from router.ledger.rows import Delivery, State, Transition
+
+
+def settle_intakes(
+    intakes: Iterable[Intake], committed: Committed, shards: Mapping[str, Owned], tally: Tally, now: int
+) -> bool:
+    """Move positions and hand new deliveries to their lanes; False if an intake must be read again."""
+    complete = True
+    for intake in intakes:
+        accepted = committed.accepted.get(intake.shard.id)
+        owned = shards.get(intake.shard.lease)
+        if accepted is None or owned is None:
+            complete = False
+            continue
+        newest = max((made.seq for made in accepted), default=0)
+        owned.shard = replace(
+            owned.shard,
+            position=intake.batch.position,
+            next_seq=max(owned.shard.next_seq, newest + 1),
+            fingerprint=intake.batch.fingerprint,
+        )
+        take_in(owned, intake.batch.arrivals, accepted, now)
+        for made in accepted:
+            tally.accepted[owned.shard.recipient, str(made.verdict)] += 1
+    return complete
+
+
+def settle_outcomes(
+    outcomes: Iterable[Outcome], committed: Committed, shards: Mapping[str, Owned], tally: Tally, now: int
+) -> list[Outcome]:
+    """Tell lanes and slots what was committed; returns the outcomes that wait for the next group (shard busy).
+
+    An outcome that is neither committed nor waiting belongs to a shard that is read again: it is dropped, and the
+    ledger says what happens next.
+    """
+    waiting: list[Outcome] = []
+    for outcome in outcomes:
+        owned, change = outcome.owned, outcome.transition
+        if (change.shard, change.seq) in committed.changed:
+            _settled(outcome, shards.get(owned.shard.lease) is owned)
+            if outcome.called is not None:
+                tally.finished(owned.shard.recipient, outcome.called.outcome, now - outcome.head.accepted_at)
+        elif owned.shard.lease in committed.waiting - committed.reread:
+            waiting.append(outcome)
+        else:
+            owned.flying -= 1
+            if outcome.marked is not None:
+                outcome.marked.set_result(False)
+    return waiting
+
+
+def _settled(outcome: Outcome, current: bool) -> None:
+    owned, head = outcome.owned, outcome.head
+    _update(head, outcome.transition)
+    if outcome.marked is not None and head.state is State.CALLING:
+        outcome.marked.set_result(current)
+        if current:
+            return  # the slot goes on to the call; the lane stays busy
+    owned.flying -= 1
+    if current and owned.lanes is not None:
+        owned.lanes.settled(head)
+
+
+def _update(head: Delivery, change: Transition) -> None:
+    head.state, head.version = change.state, head.version + 1
+    head.due, head.attempts, head.spent = change.due, change.attempts, change.spent
+    head.first_at, head.last_at = change.first_at, change.last_at
+    head.failure, head.receipt, head.order_id = change.failure, change.receipt, change.order_id

@@ -1,0 +1,62 @@
+"""Taking shards over: what is read of them first, and what must be right before they are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from router.delivery.accept import fingerprint
+from router.delivery.commit import Alert
+from router.delivery.feed import Feed
+from router.delivery.ownership import Taken
+from router.delivery.shards import Owned, own
+from router.events import TopicPartition
+from router.ledger import store
+from router.ledger.rows import Shard
+from router.ports import Ledger
+
+
+class Opened(NamedTuple):
+    """A shard taken over: followed if ``fault`` is None, else left alone with an alert."""
+
+    owned: Owned
+    fault: Alert | None
+
+
+async def open_shards(ledger: Ledger, feed: Feed, taken: Sequence[Taken], rest_until: dict[str, int]) -> list[Opened]:
+    """Read the rows of shards just taken and compare them with the bus. ``rest_until`` by recipient (UTC µs)."""
+    leases = {taking.lease.name: taking for taking in taken}
+    rows = await ledger.read(store.shards)
+    shards = [own_taken(shard, leases[shard.lease], rest_until) for shard in rows if shard.lease in leases]
+    earliest, latest = await feed.edges([owned.topic_partition for owned in shards])
+    opened: list[Opened] = []
+    for owned in shards:
+        partition = owned.topic_partition
+        fault = position_fault(owned.shard, earliest[partition], latest[partition])
+        if fault is None and owned.shard.fingerprint and owned.shard.position > earliest[partition]:
+            fault = await _recreated(feed, owned.shard, partition)
+        opened.append(Opened(owned, fault))
+    return opened
+
+
+def own_taken(shard: Shard, taken: Taken, rest_until: dict[str, int]) -> Owned:
+    """A shard under its new lease; its heads rest unless the last owner let go cleanly."""
+    return own(shard, taken.lease, rest_until=0 if taken.clean else rest_until.get(shard.recipient, 0))
+
+
+def position_fault(shard: Shard, earliest: int, latest: int) -> Alert | None:
+    """Whether the ledger's position is on the bus. A new shard begins at 0, and must not have missed anything."""
+    subject = f"{shard.recipient}/{shard.partition}"
+    if shard.position > latest:
+        return Alert("position_beyond_bus", subject, f"position {shard.position}, the bus ends at {latest}")
+    if shard.position < earliest:
+        return Alert("records_missing", subject, f"position {shard.position}, the bus begins at {earliest}")
+    return None
+
+
+async def _recreated(feed: Feed, shard: Shard, partition: TopicPartition) -> Alert | None:
+    last = await feed.record_at(partition, shard.position - 1)
+    if last is not None and fingerprint(last) == shard.fingerprint:
+        return None
+    subject = f"{shard.recipient}/{shard.partition}"
+    return Alert("topic_recreated", subject, f"the record before {shard.position} is not the one accepted last")

@@ -1,0 +1,99 @@
+"""What an order does to a delivery: pure. Applied by the shard's owner in its own fenced transaction."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from router.delivery.emissions import put_back
+from router.events import ROUTER
+from router.ledger.rows import PARKED, Body, Delivery, Order, State, Transition, Verb
+
+#: What a person may do to a delivery, by the state it is in.
+ALLOWED: Final[Mapping[Verb, frozenset[State]]] = {
+    Verb.REPLAY: PARKED,
+    Verb.SKIP: PARKED | {State.WAITING},
+    Verb.DISCARD: PARKED | {State.WAITING},
+    Verb.RESTORE: frozenset({State.SKIPPED, State.DISCARDED, State.EXPIRED}),
+}
+_TARGET: Final = {
+    Verb.SKIP: State.SKIPPED,
+    Verb.DISCARD: State.DISCARDED,
+    Verb.RESTORE: State.DEAD,
+    Verb.REPLAY: State.WAITING,
+}
+
+
+class Situation(NamedTuple):
+    """What surrounds the delivery an order is about. ``later_out``: later events of the lane went out already."""
+
+    recipient: str
+    delivery: Delivery | None
+    body: Body | None
+    is_head: bool
+    later_out: bool
+
+
+class Verdict(NamedTuple):
+    """``transition`` is None for a refusal; ``body`` is an edited body to store first; ``text`` says what happened."""
+
+    transition: Transition | None
+    text: str
+    body: Body | None = None
+
+
+def judge(order: Order, situation: Situation) -> Verdict:
+    """Decide an order on a delivery."""
+    delivery = situation.delivery
+    refusal = _refusal(order, situation)
+    if refusal or delivery is None:
+        return Verdict(None, refusal or "no such delivery")
+    body = _edited(order, situation.body)
+    change = Transition(
+        shard=delivery.shard,
+        seq=delivery.seq,
+        version=delivery.version,
+        state=_TARGET[order.verb],
+        attempts=delivery.attempts,
+        spent=0,
+        first_at=delivery.first_at,
+        last_at=delivery.last_at,
+        failure=delivery.failure,
+        receipt=delivery.receipt,
+        order_id=order.id,
+    )
+    if situation.recipient == ROUTER and order.verb is Verb.REPLAY:
+        sent = body or situation.body
+        assert sent is not None
+        change.state = State.DELIVERED
+        change.receipt = {"code": "republished"}
+        change.emissions = (put_back(delivery, sent),)
+        return Verdict(change, "published again to its own topic", body)
+    return Verdict(change, f"{delivery.state} → {change.state}", body)
+
+
+def _refusal(order: Order, situation: Situation) -> str:
+    delivery = situation.delivery
+    if delivery is None:
+        return "no such delivery"
+    if order.expected_version is not None and order.expected_version != delivery.version:
+        return f"it changed meanwhile: now {delivery.state}, version {delivery.version}; look again and repeat"
+    if delivery.state not in ALLOWED.get(order.verb, frozenset()):
+        return f"{order.verb} is not possible while it is {delivery.state}"
+    out_of_order = bool(order.args.get("out_of_order"))
+    if situation.recipient == ROUTER:
+        return ""
+    if order.verb is Verb.REPLAY and not situation.is_head and not out_of_order:
+        return "an older delivery of this dossier is unfinished: replay that first, or say --out-of-order"
+    if order.verb is Verb.RESTORE and situation.later_out and not out_of_order:
+        return "later events of this dossier went out already: say --out-of-order to send it behind them"
+    return ""
+
+
+def _edited(order: Order, original: Body | None) -> Body | None:
+    """The corrected body an order carries (base64 of a whole payload), with the original's headers."""
+    encoded = order.args.get("body")
+    if encoded is None or original is None:
+        return None
+    return Body(b64decode(encoded), original.headers)
