@@ -162,8 +162,6 @@ class Lanes:
         for key, lane in list(self._thirsty.items()):
             if len(wanted) >= limit:
                 break
-            if lane.busy and not lane.items:
-                continue  # reloading behind a call: the row in flight would be read as it was
             del self._thirsty[key]
             lane.refilling, lane.more = True, False
             wanted.append(Refill(key, lane.loaded_upto, self._window - len(lane.items), lane.ticket))
@@ -175,10 +173,11 @@ class Lanes:
         if lane is None or lane.ticket != refill.ticket:
             return
         lane.refilling = False
-        for row in rows:
+        told = [row for row in rows if row.seq <= self._cursors[lane.urgent].last]
+        for row in told:
             if row.seq > lane.loaded_upto:
                 self._append(lane, row)
-        if len(rows) >= refill.limit:
+        if len(rows) >= refill.limit or len(told) < len(rows):  # what ``accepted`` has yet to tell waits for it
             lane.more = True
         self._place(lane)
 
@@ -234,7 +233,7 @@ class Lanes:
         self._place(lane)
 
     def reload(self, key: bytes, *, urgent: bool) -> None:
-        """An order changed this lane: forget what is loaded and read it again from its oldest unfinished row."""
+        """An order changed this lane (``freeze`` came first): read it again from its oldest unfinished row."""
         self._parked.discard(key)
         old = self._lanes.pop(key, None)
         self._thirsty.pop(key, None)
@@ -242,7 +241,6 @@ class Lanes:
         lane = self._new_lane(key, urgent)
         if old is not None:
             self._body_bytes -= sum(_size(item) for item in old.items)
-            lane.busy = max(old.busy, 0)
         lane.more = True
         self._place(lane)
 

@@ -1,0 +1,210 @@
+"""Lanes in memory against a naive model: nothing skipped, nothing twice, order kept, memory bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from router.delivery.lanes import Lanes, Refill, Walk
+from router.ledger.rows import FINISHED, PARKED, Body, Delivery, State
+
+KEYS = [bytes([n]) * 16 for n in range(3)]
+URGENT = {KEYS[0]}
+CAPACITY, WINDOW = 3, 2
+
+
+def delivery(seq: int, key: bytes = KEYS[2], **changes: object) -> Delivery:
+    return Delivery(
+        shard=1, seq=seq, key=key, state=State.WAITING, version=1, urgent=key in URGENT, source="s", event_id=str(seq),
+        event_type="dossier.accepted", subject="", offset=seq, accepted_at=0, body=Body(b"x", ()), **changes,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@dataclass
+class LedgerModel:
+    """The ledger as a list: what is committed, in seq order."""
+
+    rows: list[Delivery] = field(default_factory=list)
+
+    def unfinished(self) -> list[Delivery]:
+        return [row for row in self.rows if row.state not in FINISHED]
+
+    def walk(self, walk: Walk) -> list[Delivery]:
+        found = [r for r in self.unfinished() if r.urgent == walk.urgent and r.seq > walk.after]
+        return [replace(row) for row in found[: walk.limit]]
+
+    def refill(self, refill: Refill) -> list[Delivery]:
+        found = [r for r in self.unfinished() if r.key == refill.key and r.seq > refill.after]
+        return [replace(row) for row in found[: refill.limit]]
+
+    def head(self, key: bytes) -> Delivery | None:
+        return next((row for row in self.unfinished() if row.key == key), None)
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """Accepts, reads that answer late, calls, outcomes, orders and time, in any order."""
+
+    @initialize(inherited=st.lists(st.sampled_from(KEYS), max_size=8))
+    def take_over(self, inherited: list[bytes]) -> None:
+        self.ledger = LedgerModel([delivery(seq, key) for seq, key in enumerate(inherited, 1)])
+        self.lanes = Lanes(
+            last_seq=len(inherited), rest_until=5, window=WINDOW, capacity=CAPACITY, page=2, body_capacity=3
+        )
+        self.now = 0
+        self.flying: dict[int, Delivery] = {}
+        self.frozen: set[bytes] = set()
+        self.reads: list[tuple[Walk | Refill, list[Delivery]]] = []
+        self.untold: list[Delivery] = []
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
+    def commit(self, keys: list[bytes]) -> None:
+        """An accept is durable; memory is told later."""
+        first = len(self.ledger.rows) + 1
+        new = [delivery(seq, key) for seq, key in enumerate(keys, first)]
+        self.ledger.rows += [replace(row) for row in new]
+        self.untold += new
+
+    @rule()
+    def tell(self) -> None:
+        self.lanes.accepted(self.untold)
+        self.untold = []
+
+    @rule(key=st.sampled_from(KEYS))
+    def accept(self, key: bytes) -> None:
+        self.commit([key])
+        self.tell()
+
+    @rule()
+    def ask(self) -> None:
+        """Reads begin: they see the ledger as it is now, and answer later."""
+        if walk := self.lanes.next_walk():
+            self.reads.append((walk, self.ledger.walk(walk)))
+        self.reads += [(refill, self.ledger.refill(refill)) for refill in self.lanes.next_refills(3)]
+
+    @precondition(lambda self: self.reads)
+    @rule(data=st.data(), lost=st.integers(0, 9))
+    def answer(self, data: st.DataObject, lost: int) -> None:
+        """One read under way answers; one in ten is lost."""
+        self._answer(data.draw(st.integers(0, len(self.reads) - 1)), lost=lost == 0)
+
+    @rule()
+    def read(self) -> None:
+        """Everything is read that is wanted."""
+        self.ask()
+        while self.reads:
+            self._answer(0, lost=False)
+
+    def _answer(self, index: int, *, lost: bool) -> None:
+        asked, rows = self.reads.pop(index)
+        if isinstance(asked, Walk):
+            self.lanes.walk_failed(asked) if lost else self.lanes.walked(asked, rows)
+        else:
+            self.lanes.refill_failed(asked) if lost else self.lanes.refilled(asked, rows)
+
+    @rule(urgent_only=st.booleans())
+    def take(self, urgent_only: bool) -> None:
+        head = self.lanes.take(self.now, urgent_only=urgent_only)
+        if head is None:
+            return
+        oldest = self.ledger.head(head.key)
+        assert oldest is not None, "a finished delivery was given out"
+        assert head.seq == oldest.seq, "a delivery was given out before an older one of its lane"
+        assert head.version == oldest.version, "a row was given out as it was before an order"
+        assert oldest.state not in PARKED, "a parked lane gave something out"
+        assert head.due is None or head.due <= self.now
+        assert head.seq not in self.flying, "given out twice"
+        assert head.key not in {other.key for other in self.flying.values()}, "two of one lane in flight"
+        assert head.key not in self.frozen
+        assert not urgent_only or head.urgent
+        self.flying[head.seq] = head
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), state=st.sampled_from([State.DELIVERED, State.DELIVERED, State.WAITING, State.DEAD]))
+    def settle(self, data: st.DataObject, state: State) -> None:
+        seq = data.draw(st.sampled_from(sorted(self.flying)))
+        head = self.flying.pop(seq)
+        head.state, head.version = state, head.version + 1
+        head.due = self.now + 3 if state is State.WAITING else None
+        self.ledger.rows[seq - 1] = replace(head, body=Body(b"x", ()))
+        self.lanes.settled(head)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        seq = data.draw(st.sampled_from(sorted(self.flying)))
+        self.lanes.returned(self.flying.pop(seq).key)
+
+    @rule(key=st.sampled_from(KEYS))
+    def order_begins(self, key: bytes) -> None:
+        """An operator's order on some row of the lane starts to be committed."""
+        busy = key in {other.key for other in self.flying.values()}
+        if key in self.frozen:
+            return
+        assert self.lanes.freeze(key, urgent=key in URGENT) is not busy
+        if not busy:
+            self.frozen.add(key)
+
+    @precondition(lambda self: self.frozen)
+    @rule(data=st.data(), state=st.sampled_from([State.WAITING, State.SKIPPED, State.DEAD]))
+    def order_ends(self, data: st.DataObject, state: State) -> None:
+        key = data.draw(st.sampled_from(sorted(self.frozen)))
+        self.frozen.discard(key)
+        told = len(self.ledger.rows) - len(self.untold)
+        mine = [row for row in self.ledger.rows[:told] if row.key == key]
+        if mine:
+            row = data.draw(st.sampled_from(mine))
+            row.state, row.version, row.due = state, row.version + 1, None
+        self.lanes.reload(key, urgent=key in URGENT)
+
+    @rule(step=st.integers(1, 10))
+    def time_passes(self, step: int) -> None:
+        self.now += step
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        if not hasattr(self, "lanes"):
+            return
+        counts = self.lanes.counts()
+        assert counts.lanes <= CAPACITY + len(self.frozen) + len(self.flying) + len(KEYS)
+        held = sum(len(lane.items) for lane in self.lanes._lanes.values())
+        assert held <= counts.lanes * WINDOW
+
+    def teardown(self) -> None:
+        """Left alone, everything that is not parked goes out, each delivery once, in order."""
+        if not hasattr(self, "lanes"):
+            return
+        while self.reads:
+            self._answer(0, lost=True)
+        self.tell()
+        for key in sorted(self.frozen):
+            self.lanes.reload(key, urgent=key in URGENT)
+        self.frozen.clear()
+        for head in list(self.flying.values()):
+            self._finish(head)
+        for _ in range(4 * len(self.ledger.rows) + 60):
+            self.now += 100
+            if walk := self.lanes.next_walk():
+                self.lanes.walked(walk, self.ledger.walk(walk))
+            for refill in self.lanes.next_refills(3):
+                self.lanes.refilled(refill, self.ledger.refill(refill))
+            if head := self.lanes.take(self.now):
+                oldest = self.ledger.head(head.key)
+                assert oldest is not None
+                assert oldest.seq == head.seq
+                self._finish(head)
+        for key in KEYS:
+            left = self.ledger.head(key)
+            assert left is None or left.state in PARKED, f"seq {left.seq} was never given out"
+
+    def _finish(self, head: Delivery) -> None:
+        self.flying.pop(head.seq, None)
+        head.state, head.version, head.due = State.DELIVERED, head.version + 1, None
+        self.ledger.rows[head.seq - 1] = replace(head)
+        self.lanes.settled(head)
+
+
+LanesMachine.TestCase.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
+TestLanesMachine = LanesMachine.TestCase
