@@ -145,7 +145,7 @@ async def _deliver(
         async with asyncio.timeout(work.operation.timeout):
             return await recipient.connector.deliver(event)
 
-    answer = await _settle(once(), None)
+    answer: Receipt | BaseException = await _settle(once(), None)
     if not isinstance(answer, Transient) or work.retry.in_place < 2:
         return answer
     again = AsyncRetrying(
@@ -156,7 +156,8 @@ async def _deliver(
         reraise=True,
     )
     await kit.clock.sleep(0.1 + 0.2 * kit.ids.jitter())
-    return await _settle(again(once), None)
+    answer = await _settle(again(once), None)
+    return answer
 
 
 async def _settle(call: Awaitable[Any], timeout: float | None) -> Any:

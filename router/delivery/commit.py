@@ -189,7 +189,7 @@ def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: in
             result.accepted[intake.shard.id] = _accept(conn, intake, now)
     changes = [transition for shard, transition in group.changes if shard.lease in held]
     if changes:
-        store.apply(conn, changes, now)
+        store.apply(conn, changes)
         result.changed = {(change.shard, change.seq) for change in changes}
     for shard, order in group.orders:
         if order.lease in held:
@@ -199,15 +199,15 @@ def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: in
         audit.record(conn, now, who=ROUTER_SAYS, verb=stop.status, target=stop.recipient, why=stop.reason, detail={})
     for alert in group.alerts:
         if alert.raised:
-            alerts.raise_alert(conn, alert.name, alert.subject, alert.detail, now)
+            alerts.raise_alert(conn, alert.name, alert.subject, alert.detail, now=now)
         else:
-            alerts.clear_alert(conn, alert.name, alert.subject, now)
+            alerts.clear_alert(conn, alert.name, alert.subject, now=now)
     return result
 
 
 def _accept(conn: Connection, intake: Intake, now: int) -> list[Accepted]:
     shard, batch = intake.shard, intake.batch
-    accepted = store.accept(conn, shard, batch.position, batch.fingerprint, batch.arrivals, now)
+    accepted = store.accept(conn, shard, batch.position, batch.fingerprint, batch.arrivals, now=now)
     letters = [
         emissions.dead_letter(shard, arrival, arrival.body, failure=arrival.failure, tries=emissions.Tries(0, now, now))
         for arrival, made in zip(batch.arrivals, accepted, strict=True)
@@ -223,21 +223,21 @@ def _order(conn: Connection, shard: Shard | None, order: Order, now: int) -> Ord
         status = "stopped" if order.verb is Verb.STOP else "open"
         recipients.set_recipient(conn, RecipientState(order.recipient, status, now, order.why, order.who))
         if order.verb is Verb.RESUME:
-            alerts.clear_alert(conn, "recipient_stopped", order.recipient, now)
+            alerts.clear_alert(conn, "recipient_stopped", order.recipient, now=now)
         result = OrderResult(True, f"{order.recipient} is {status}")
     else:
         verdict = judge(order, _situation(conn, shard, order))
         if verdict.body is not None:
-            store.edit(conn, shard.id, order.seq, verdict.body, now)
+            store.edit(conn, shard.id, order.seq, verdict.body, now=now)
         if verdict.transition is not None:
-            store.apply(conn, [verdict.transition], now)
+            store.apply(conn, [verdict.transition])
         result = OrderResult(verdict.transition is not None, verdict.text)
-    orders.finish(conn, order, result, now)
+    orders.finish(conn, order, result, now=now)
     return result
 
 
 def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
-    delivery = store.delivery(conn, shard.id, order.seq)
+    delivery = store.one(conn, shard.id, order.seq)
     if delivery is None:
         return Situation(shard.recipient, None, None, is_head=False, later_out=False)
     oldest = store.lane(conn, shard.id, delivery.key, 0, 1)

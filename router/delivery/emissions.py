@@ -41,7 +41,7 @@ _KEPT_IN_REPLY: Final = (CE_DOSSIER, CE_PROCEDURE, CE_PRIORITY, CE_CORRELATION_I
 class Tries(NamedTuple):
     """How often a delivery was called, and the first and last time (UTC µs)."""
 
-    count: int
+    calls: int
     first: int
     last: int
 
@@ -56,7 +56,7 @@ def dead_letter(shard: Shard, delivery: Delivery | Arrival, body: Body, *, failu
         "class": failure.outcome,
         "partner_code": failure.partner_code,
         "message": failure.message,
-        "attempts": tries.count,
+        "attempts": tries.calls,
         "first_time": _iso(tries.first),
         "last_time": _iso(tries.last),
         "origin_topic": topic_of(shard.recipient),

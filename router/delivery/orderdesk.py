@@ -62,7 +62,7 @@ class OrderDesk:
 def _pending(conn: Connection, leases: list[str]) -> list[Waiting]:
     found: list[Waiting] = []
     for order in orders.pending(conn, leases, PAGE):
-        delivery = store.delivery(conn, order.shard, order.seq) if order.seq else None
+        delivery = store.one(conn, order.shard, order.seq) if order.seq else None
         key = delivery.key if delivery is not None else None
         found.append(Waiting(order, key, delivery.urgent if delivery is not None else False))
     return found

@@ -9,13 +9,17 @@ runtime), ``exclusive`` takes everything at once and holds it until the end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.errors import LedgerError
 from router.ledger import leases as table
 from router.ledger.rows import Lease
 from router.ports import Clock, Ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class Seen(NamedTuple):
@@ -95,24 +99,33 @@ class Ownership:
             free = self.exclusive or row.owner is None or self._watch.is_dead(row.owner, now)
             if not free:
                 continue
-            lease = await self._ledger.write(lambda conn, r=row: table.take(conn, r.name, self.process, r.epoch))
+            lease = await self._take(row)
             if lease is not None:
                 self._held[name] = lease
                 taken.append(Taken(lease, row.clean or row.epoch == 0))
         return taken
+
+    async def _take(self, row: table.LeaseRow) -> Lease | None:
+        return await self._ledger.write(lambda conn: table.take(conn, row.name, self.process, row.epoch))
 
     def lost(self, name: str) -> None:
         """Another epoch owns it: forget it."""
         self._held.pop(name, None)
 
     async def release(self, *, clean: bool) -> None:
-        """Let go of everything at the end. ``clean`` only if no call was cut off."""
-        for lease in list(self._held.values()):
-            try:
-                await self._ledger.write(lambda conn, held=lease: table.release(conn, held, clean))
-            except LedgerError:
-                return  # the beat stands still from now on, and others take over by that
-            del self._held[lease.name]
+        """Let go of everything at the end. ``clean`` only if no call was cut off.
+
+        If the ledger cannot be reached, the beat stands still from now on and others take over by that.
+        """
+        held = list(self._held.values())
+        self._held.clear()
+        with suppress(LedgerError):
+            await self._ledger.write(lambda conn: _let_go(conn, held, self.process, clean=clean))
 
     def _valid(self) -> bool:
         return self.exclusive or self._clock.monotonic() < self._until
+
+
+def _let_go(conn: Connection, held: list[Lease], process: str, *, clean: bool) -> None:
+    table.release(conn, held, clean=clean)
+    table.forget(conn, process)

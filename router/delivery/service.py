@@ -143,9 +143,9 @@ class DeliveryService:
     async def _rest(self, fetch: asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None) -> None:
         self._wake.clear()
         woken = asyncio.create_task(self._wake.wait())
-        waits: set[asyncio.Task[object]] = {woken}  # type: ignore[arg-type]
+        waits: set[asyncio.Task[object]] = {woken}
         if fetch is not None:
-            waits.add(fetch)  # type: ignore[arg-type]
+            waits.add(fetch)
         await asyncio.wait(waits, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
 

@@ -1,0 +1,42 @@
+"""Alerts as rows: raised, counted while they last, cleared."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from router.ledger.tables import alert
+
+
+class Alert(NamedTuple):
+    """An open alert. Times are UTC µs; ``times`` says how often it was raised since it opened."""
+
+    name: str
+    subject: str
+    detail: str
+    raised: int
+    last: int
+    times: int
+
+
+def raise_alert(conn: Connection, name: str, subject: str, detail: str, *, now: int) -> bool:
+    """Raise an alert; True when it is new, False when it is open already (then counted)."""
+    is_open = (alert.c.name == name) & (alert.c.subject == subject) & alert.c.cleared.is_(None)
+    again = conn.execute(update(alert).where(is_open).values(last=now, detail=detail, times=alert.c.times + 1))
+    if again.rowcount:
+        return False
+    conn.execute(insert(alert).values(name=name, subject=subject, detail=detail, raised=now, last=now, times=1))
+    return True
+
+
+def clear_alert(conn: Connection, name: str, subject: str, *, now: int) -> bool:
+    """Clear an alert; whether it was open."""
+    is_open = (alert.c.name == name) & (alert.c.subject == subject) & alert.c.cleared.is_(None)
+    return conn.execute(update(alert).where(is_open).values(cleared=now)).rowcount > 0
+
+
+def open_alerts(conn: Connection) -> list[Alert]:
+    """Open alerts, oldest first."""
+    rows = conn.execute(select(alert).where(alert.c.cleared.is_(None)).order_by(alert.c.id))
+    return [Alert(r.name, r.subject, r.detail, r.raised, r.last, r.times) for r in rows]

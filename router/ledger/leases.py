@@ -1,0 +1,68 @@
+"""Leases and the beats of processes. No stored time is compared between clocks: a beat is a number that rises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from router.ledger.rows import Lease
+from router.ledger.tables import lease, process
+
+
+class LeaseRow(NamedTuple):
+    """A lease as stored. ``clean``: its last owner had no call under way when it let go."""
+
+    name: str
+    owner: str | None
+    epoch: int
+    clean: bool
+
+
+def ensure(conn: Connection, names: Iterable[str]) -> None:
+    """Make the rows of leases that do not exist yet."""
+    wanted = sorted(names)
+    known = set(conn.execute(select(lease.c.name).where(lease.c.name.in_(wanted))).scalars())
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        conn.execute(insert(lease), [{"name": name, "epoch": 0, "clean": True} for name in missing])
+
+
+def beat(conn: Connection, owner: str, number: int) -> None:
+    """Store a process's beat."""
+    if conn.execute(update(process).where(process.c.id == owner).values(beat=number)).rowcount != 1:
+        conn.execute(insert(process).values(id=owner, beat=number))
+
+
+def processes(conn: Connection) -> dict[str, int]:
+    """The last beat of every process."""
+    return {row.id: row.beat for row in conn.execute(select(process))}
+
+
+def leases(conn: Connection) -> dict[str, LeaseRow]:
+    """All leases by name."""
+    return {r.name: LeaseRow(r.name, r.owner, r.epoch, r.clean) for r in conn.execute(select(lease))}
+
+
+def take(conn: Connection, name: str, owner: str, seen_epoch: int) -> Lease | None:
+    """Take a lease if it still has the epoch that was seen, raising it; None if somebody was quicker."""
+    taken = conn.execute(
+        update(lease)
+        .where(lease.c.name == name, lease.c.epoch == seen_epoch)
+        .values(owner=owner, epoch=seen_epoch + 1, clean=False)
+    )
+    return Lease(name, seen_epoch + 1) if taken.rowcount == 1 else None
+
+
+def release(conn: Connection, held: Sequence[Lease], *, clean: bool) -> None:
+    """Let go of leases; those that another epoch owns are left alone."""
+    for each in held:
+        conn.execute(
+            update(lease).where(lease.c.name == each.name, lease.c.epoch == each.epoch).values(owner=None, clean=clean)
+        )
+
+
+def forget(conn: Connection, owner: str) -> None:
+    """A process has ended and owns nothing: its beat goes."""
+    conn.execute(delete(process).where(process.c.id == owner))

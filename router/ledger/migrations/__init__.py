@@ -1,0 +1,1 @@
+"""Migrations of the ledger's tables (alembic), shipped with the package and run by ``lgsp migrate``."""
