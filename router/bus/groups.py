@@ -1,0 +1,71 @@
+"""Consumer groups inside one process, for the adapters whose log lives here: who reads which partition.
+
+Partitions are dealt round robin over the members in the order they joined. A change of members is a rebalance: every
+member that loses partitions is told first, and may commit; then the new owners are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from router.events import TopicPartition
+from router.ports import Rebalance
+
+#: The position a partition's next owner starts from: its last commit, or the earliest record.
+StartOf = Callable[[TopicPartition], int]
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One subscription: what it subscribed to, what it owns, and where it stands in each partition."""
+
+    topics: frozenset[str]
+    rebalance: Rebalance
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+    generation: int = 0
+
+
+def dealt(members: Sequence[Member], partitions: Sequence[TopicPartition]) -> list[list[TopicPartition]]:
+    """The partitions of each member, in the members' order."""
+    shares: list[list[TopicPartition]] = [[] for _ in members]
+    for number, partition in enumerate(sorted(partitions)):
+        takers = [index for index, member in enumerate(members) if partition.topic in member.topics]
+        if takers:
+            shares[takers[number % len(takers)]].append(partition)
+    return shares
+
+
+class Group:
+    """A group's members and their partitions."""
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+
+    async def join(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
+        """Add a member and deal again."""
+        self.members.append(member)
+        await self._deal(partitions, starts)
+
+    async def leave(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
+        """Take a member out and deal again."""
+        if member in self.members:
+            self.members.remove(member)
+            member.positions.clear()
+            await self._deal(partitions, starts)
+
+    async def _deal(self, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
+        shares = dealt(self.members, partitions)
+        for member, share in zip(self.members, shares, strict=True):
+            gone = [partition for partition in member.positions if partition not in share]
+            if gone:
+                await member.rebalance.revoked(gone)
+                for partition in gone:
+                    member.positions.pop(partition, None)
+                member.generation += 1
+        for member, share in zip(self.members, shares, strict=True):
+            new = [partition for partition in share if partition not in member.positions]
+            if new:
+                member.positions.update({partition: starts(partition) for partition in new})
+                member.generation += 1
+                await member.rebalance.assigned(new)
