@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from router.delivery import emissions
 from router.delivery.health import Health
-from router.delivery.outcome import Facts, Next, Work, after_call, after_check, resume_calling
+from router.delivery.outcome import LANES_TO_JUDGE, Facts, Next, Work, after_call, after_check, resume_calling
 from router.events import (
     CE_ADDRESSED_TO,
     CE_CAUSATION_ID,
@@ -172,7 +172,7 @@ async def _settle(call: Awaitable[Any], timeout: float | None) -> Any:
 def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int) -> Facts:
     now, health = kit.clock.now(), recipient.health
     passing = health.passing(head.key, head.last_at or head.accepted_at)
-    return Facts(now, started, passing, health.active_lanes(now), kit.ids.jitter())
+    return Facts(now, started, passing, health.active_lanes(now, LANES_TO_JUDGE), kit.ids.jitter())
 
 
 def _outcome_of(answer: Receipt | BaseException, following: Next) -> Outcome:

@@ -37,11 +37,11 @@ class Health:
             return False
         return any(at > since for other, at in reversed(self._succeeded.items()) if other != key)
 
-    def active_lanes(self, now: int) -> int:
-        """How many lanes were called lately."""
+    def active_lanes(self, now: int, enough: int) -> int:
+        """How many lanes were called lately; counting stops at ``enough``."""
         count = 0
         for at in reversed(self._called.values()):
-            if now - at > ACTIVE_FOR:
+            if now - at > ACTIVE_FOR or count >= enough:
                 break
             count += 1
         return count
