@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from router.bus.checks import before, cut, refuse_closed
 from router.bus.groups import Group
@@ -33,9 +34,15 @@ CREATE TABLE IF NOT EXISTS committed (
 """
 
 
-class _Part(NamedTuple):
-    id: int
-    partition: TopicPartition
+#: Timestamp aside, what a row holds: key, headers as one blob, value.
+_Row: TypeAlias = tuple[bytes, bytes, bytes]
+_Firsts: TypeAlias = dict[TopicPartition, int]
+_Waiting: TypeAlias = tuple[dict[TopicPartition, list[_Row]], "asyncio.Future[_Firsts]"]
+
+#: How long a transaction waits for a foreign writer, in steps of ``_BUSY_PAUSE`` seconds.
+_BUSY_TRIES: Final = 200
+_BUSY_PAUSE: Final = 0.01
+_SLICE: Final = 500  # rows of one turn of the loop in purge and backup
 
 
 class EmbeddedBus:
@@ -47,9 +54,9 @@ class EmbeddedBus:
         self._parts: dict[TopicPartition, int] = {}
         self._edges: dict[TopicPartition, Edges] = {}
         self._groups: dict[str, Group] = {}
-        self._queue: list[tuple[Mapping[TopicPartition, Sequence[Message]], asyncio.Future[dict[TopicPartition, int]]]]
-        self._queue = []
+        self._queue: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._care = asyncio.Lock()  # purge and backup exclude each other
         self.appended = asyncio.Condition()
 
     async def open(self) -> None:
@@ -73,16 +80,14 @@ class EmbeddedBus:
 
     async def create(self, topics: Sequence[TopicSpec]) -> None:
         """Make topics that do not exist."""
-        db = self._open_db()
-        db.execute("BEGIN IMMEDIATE")
-        for spec in topics:
-            made = db.execute(
-                "INSERT OR IGNORE INTO topic VALUES (?, ?, ?)", (spec.name, spec.partitions, spec.retention_ms)
-            )
-            if made.rowcount:
-                rows = [(spec.name, number) for number in range(spec.partitions)]
-                db.executemany("INSERT INTO part (topic, partition) VALUES (?, ?)", rows)
-        db.execute("COMMIT")
+        async with self._transaction() as db:
+            for spec in topics:
+                made = db.execute(
+                    "INSERT OR IGNORE INTO topic VALUES (?, ?, ?)", (spec.name, spec.partitions, spec.retention_ms)
+                )
+                if made.rowcount:
+                    rows = [(spec.name, number) for number in range(spec.partitions)]
+                    db.executemany("INSERT INTO part (topic, partition) VALUES (?, ?)", rows)
         self._load()
 
     async def describe(self) -> dict[str, TopicState]:
@@ -144,62 +149,42 @@ class EmbeddedBus:
 
     async def store_commits(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Keep commits durably."""
-        rows = [(group, self._parts[partition], offset) for partition, offset in offsets.items()]
-        db = self._open_db()
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("INSERT OR REPLACE INTO committed VALUES (?, ?, ?)", rows)
-        db.execute("COMMIT")
+        rows = [(group, self._id(partition), offset) for partition, offset in offsets.items()]
+        async with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO committed VALUES (?, ?, ?)", rows)
 
     # Publishing
 
     async def append(self, batches: Mapping[TopicPartition, Sequence[Message]]) -> dict[TopicPartition, int]:
         """Append batches durably; the first offset of each. Raises ``PublishFailed``: then nothing of them is there."""
-        if not batches:
-            return {}
-        done: asyncio.Future[dict[TopicPartition, int]] = asyncio.get_running_loop().create_future()
-        self._queue.append((batches, done))
+        for partition in batches:
+            self._id(partition)
+        if not any(batches.values()):
+            return {partition: self._edges[partition].end for partition in batches}
+        packed = {
+            partition: [(key, pack(headers), value) for key, value, headers in messages]
+            for partition, messages in batches.items()
+        }
+        done: asyncio.Future[_Firsts] = asyncio.get_running_loop().create_future()
+        self._queue.append((packed, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return await done
 
     async def _flush(self) -> None:
         while self._queue:
-            batches, self._queue = self._queue, []
-            self._write(batches)
+            waiting, self._queue = self._queue, []
+            await self._write(waiting)
             async with self.appended:
                 self.appended.notify_all()
         self._flushing = None
 
-    def _write(
-        self,
-        waiting: list[tuple[Mapping[TopicPartition, Sequence[Message]], asyncio.Future[dict[TopicPartition, int]]]],
-    ) -> None:
-        ends: dict[TopicPartition, int] = {}
-        rows: list[tuple[int, int, int, bytes, bytes, bytes]] = []
-        firsts: list[dict[TopicPartition, int]] = []
-        now = self._clock.now() // 1000
+    async def _write(self, waiting: list[_Waiting]) -> None:
+        rows, firsts, ends = self._placed(batches for batches, _ in waiting)
         try:
-            for batches, _ in waiting:
-                first: dict[TopicPartition, int] = {}
-                for partition, messages in batches.items():
-                    part = self._parts[partition]
-                    at = first[partition] = ends.get(partition, self._edges[partition].end)
-                    rows += [
-                        (part, at + n, now, key, pack(headers), value)
-                        for n, (key, value, headers) in enumerate(messages)
-                    ]
-                    ends[partition] = at + len(messages)
-                firsts.append(first)
-            db = self._open_db()
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            async with self._transaction() as db:
                 db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
-                db.execute("COMMIT")
-            except sqlite3.Error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-        except (sqlite3.Error, KeyError, BusUnavailable) as error:
+        except (sqlite3.Error, BusUnavailable) as error:
             for batches, done in waiting:
                 if not done.cancelled():
                     done.set_exception(PublishFailed(dict.fromkeys(batches, 0), f"{type(error).__name__}: {error}"))
@@ -210,38 +195,115 @@ class EmbeddedBus:
             if not done.cancelled():
                 done.set_result(first)
 
+    def _placed(
+        self, waiting: Iterable[dict[TopicPartition, list[_Row]]]
+    ) -> tuple[list[tuple[int, int, int, bytes, bytes, bytes]], list[_Firsts], _Firsts]:
+        """Rows with their offsets, the first offsets of each batch, and where the partitions end afterwards."""
+        ends: _Firsts = {}
+        rows: list[tuple[int, int, int, bytes, bytes, bytes]] = []
+        firsts: list[_Firsts] = []
+        now = self._clock.now() // 1000
+        for batches in waiting:
+            first: _Firsts = {}
+            for partition, messages in batches.items():
+                part = self._parts[partition]
+                at = first[partition] = ends.get(partition, self._edges[partition].end)
+                rows += [(part, at + n, now, *row) for n, row in enumerate(messages)]
+                ends[partition] = at + len(messages)
+            firsts.append(first)
+        return rows, firsts, ends
+
     # Care
 
     async def purge(self, now: int, floor: Mapping[TopicPartition, int]) -> int:
         """Delete what is older than its topic's retention and passed by every group and by ``floor`` (the ledger's
-        positions); how many records. ``now`` is UTC µs.
+        positions); how many records. ``now`` is UTC µs. A partition that nobody has passed keeps everything.
         """
-        db = self._open_db()
-        passed = self._passed(floor)
         deleted = 0
-        db.execute("BEGIN IMMEDIATE")
-        for partition, part in self._parts.items():
-            kept = db.execute("SELECT retention_ms FROM topic WHERE name = ?", (partition.topic,)).fetchone()[0]
-            if kept < 0:
-                continue
-            limit = passed.get(partition, 0)
-            gone = db.execute(
-                "DELETE FROM record WHERE part = ? AND offset < ? AND timestamp < ?", (part, limit, now // 1000 - kept)
-            ).rowcount
-            if gone:
-                db.execute("UPDATE part SET earliest = earliest + ? WHERE id = ?", (gone, part))
-                deleted += gone
-        db.execute("COMMIT")
-        self._load()
+        async with self._care:
+            kept = dict(self._open_db().execute("SELECT name, retention_ms FROM topic").fetchall())
+            passed = self._passed(floor)
+            for partition, part in list(self._parts.items()):
+                if kept[partition.topic] >= 0 and (limit := passed.get(partition, 0)):
+                    oldest = now // 1000 - kept[partition.topic]
+                    while gone := await self._delete(partition, part, limit, oldest):
+                        deleted += gone
         return deleted
 
+    async def _delete(self, partition: TopicPartition, part: int, limit: int, oldest: int) -> int:
+        """Delete one slice from the front of a partition; never a record behind one that stays."""
+        edges = self._edges[partition]
+        upto = min(limit, edges.end, edges.earliest + _SLICE)
+        async with self._transaction() as db:
+            young = db.execute(
+                "SELECT min(offset) FROM record WHERE part = ? AND offset < ? AND timestamp >= ?", (part, upto, oldest)
+            ).fetchone()[0]
+            upto = upto if young is None else young
+            if upto > edges.earliest:
+                db.execute("DELETE FROM record WHERE part = ? AND offset < ?", (part, upto))
+                db.execute("UPDATE part SET earliest = ? WHERE id = ?", (upto, part))
+        earliest = max(edges.earliest, upto)
+        self._edges[partition] = self._edges[partition]._replace(earliest=earliest)
+        await self._clock.sleep(0)
+        return earliest - edges.earliest
+
     async def backup(self, target: Path) -> None:
-        """Copy the log to ``target``."""
-        copy = sqlite3.connect(target)
+        """Copy the log as it is now to the new file ``target``, in slices, while it is being written.
+
+        Rows are copied rather than pages: the log only grows, so a fixed end makes the copy one moment's state, and
+        sqlite3's own backup would hold the loop until it is done.
+        """
+        async with self._care:
+            source, copy = self._open_db(), sqlite3.connect(target, isolation_level=None, timeout=0)
+            try:
+                copy.executescript(_SCHEMA)
+                ends = {part: self._edges[partition] for partition, part in self._parts.items()}
+                copy.execute("BEGIN")
+                for table, columns in (("topic", 3), ("part", 4), ("committed", 3)):
+                    rows = source.execute(f"SELECT * FROM {table}").fetchall()
+                    copy.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
+                copy.execute("COMMIT")
+                for part, edges in ends.items():
+                    for first in range(edges.earliest, edges.end, _SLICE):
+                        self._copy_slice(source, copy, part, first, min(first + _SLICE, edges.end))
+                        await self._clock.sleep(0)
+            finally:
+                copy.close()
+
+    def _copy_slice(
+        self, source: sqlite3.Connection, copy: sqlite3.Connection, part: int, first: int, end: int
+    ) -> None:
+        rows = source.execute("SELECT * FROM record WHERE part = ? AND offset >= ? AND offset < ?", (part, first, end))
+        copy.execute("BEGIN")
+        copy.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+        copy.execute("COMMIT")
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[sqlite3.Connection]:
+        """One write transaction; nothing may be awaited inside. ``BusUnavailable`` when a foreign writer stays."""
+        for _ in range(_BUSY_TRIES):
+            db = self._open_db()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            await self._clock.sleep(_BUSY_PAUSE)
+        else:
+            raise BusUnavailable("another process keeps writing to the log")
         try:
-            self._open_db().backup(copy)
+            yield db
+            db.execute("COMMIT")
         finally:
-            copy.close()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def _id(self, partition: TopicPartition) -> int:
+        try:
+            return self._parts[partition]
+        except KeyError:
+            raise BusUnavailable(f"no such partition: {partition[0]}/{partition[1]}") from None
 
     def _passed(self, floor: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         by_id = {part: partition for partition, part in self._parts.items()}
@@ -281,13 +343,16 @@ class EmbeddedPublisher:
         """Append durably; after a failure the partitions stay closed until ``reopen``."""
         refuse_closed(self._closed, batches)
         cuts = cut(batches)
+        self._closed |= cuts.keys()  # at once: a later call of this turn must not overtake the refused part
         try:
             firsts = await self._bus.append(before(batches, cuts) if cuts else batches)
         except PublishFailed as error:
-            self._closed |= error.durable.keys() | cuts.keys()
+            self._closed |= error.durable.keys()
             raise
+        except BusUnavailable as error:
+            self._closed |= batches.keys()
+            raise PublishFailed(dict.fromkeys(batches, 0), str(error)) from error
         if cuts:
-            self._closed |= cuts.keys()
             raise PublishFailed(cuts, "a value is longer than 256 KiB")
         return firsts
 

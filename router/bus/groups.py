@@ -6,6 +6,7 @@ member that loses partitions is told first, and may commit; then the new owners 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,6 @@ class Member:
     topics: frozenset[str]
     rebalance: Rebalance
     positions: dict[TopicPartition, int] = field(default_factory=dict)
-    generation: int = 0
 
 
 def dealt(members: Sequence[Member], partitions: Sequence[TopicPartition]) -> list[list[TopicPartition]]:
@@ -41,18 +41,21 @@ class Group:
 
     def __init__(self) -> None:
         self.members: list[Member] = []
+        self._dealing = asyncio.Lock()
 
     async def join(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
         """Add a member and deal again."""
-        self.members.append(member)
-        await self._deal(partitions, starts)
+        async with self._dealing:
+            self.members.append(member)
+            await self._deal(partitions, starts)
 
     async def leave(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
         """Take a member out and deal again."""
-        if member in self.members:
-            self.members.remove(member)
-            member.positions.clear()
-            await self._deal(partitions, starts)
+        async with self._dealing:
+            if member in self.members:
+                self.members.remove(member)
+                member.positions.clear()
+                await self._deal(partitions, starts)
 
     async def _deal(self, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
         shares = dealt(self.members, partitions)
@@ -62,10 +65,8 @@ class Group:
                 await member.rebalance.revoked(gone)
                 for partition in gone:
                     member.positions.pop(partition, None)
-                member.generation += 1
         for member, share in zip(self.members, shares, strict=True):
             new = [partition for partition in share if partition not in member.positions]
             if new:
                 member.positions.update({partition: starts(partition) for partition in new})
-                member.generation += 1
                 await member.rebalance.assigned(new)

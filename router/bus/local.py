@@ -75,9 +75,12 @@ class LocalSubscription:
         self._require_open()
         wanted = dict(self._member.positions)
         found = await _first(self._log, wanted, limit, timeout)
-        for partition, records in found.items():
-            if partition in self._member.positions:
-                self._member.positions[partition] = records[-1].offset + 1
+        positions = self._member.positions
+        for partition, records in list(found.items()):
+            if positions.get(partition) == wanted[partition]:
+                positions[partition] = records[-1].offset + 1
+            elif partition in positions:
+                del found[partition]  # sought elsewhere while this poll waited
         return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

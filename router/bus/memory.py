@@ -155,16 +155,16 @@ class MemoryPublisher:
         """Append; after a failure the partitions stay closed until ``reopen``."""
         refuse_closed(self._closed, batches)
         cuts = cut(batches)
+        self._closed |= cuts.keys()  # at once: a later call of this turn must not overtake the refused part
         try:
             firsts = await self._bus.append(before(batches, cuts) if cuts else batches)
         except PublishFailed as error:
-            self._closed |= error.durable.keys() | cuts.keys()
+            self._closed |= error.durable.keys()
             raise
         except BusUnavailable as error:
             self._closed |= batches.keys()
             raise PublishFailed(dict.fromkeys(batches, 0), str(error)) from error
         if cuts:
-            self._closed |= cuts.keys()
             raise PublishFailed(cuts, "a value is longer than 256 KiB")
         return firsts
 

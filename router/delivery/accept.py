@@ -56,7 +56,7 @@ def arrival_of(recipient: str, record: Fetched) -> Arrival:
     return Arrival(
         offset=record.offset,
         key=record.key or b"",
-        identity=_hash(source + b"\x00" + event_id),
+        identity=identity_of(source, event_id),
         digest=digest if len(digest) == HASH_BYTES else _hash(record.value or b""),
         source=_text(source),
         event_id=_text(event_id),
@@ -67,6 +67,11 @@ def arrival_of(recipient: str, record: Fetched) -> Arrival:
         state=State.DEAD if failure else State.WAITING,
         failure=failure,
     )
+
+
+def identity_of(source: bytes, event_id: bytes) -> bytes:
+    """The identity of an event, by which acceptance recognises it."""
+    return _hash(source + b"\x00" + event_id)
 
 
 def fingerprint(record: Fetched) -> bytes:

@@ -1,0 +1,231 @@
+"""What operators ask the ledger: short pages, newest first where it matters. Nothing here changes a row.
+
+A delivery is named by people as ``recipient/partition/seq``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from router.ledger.rows import Delivery, Shard, State
+from router.ledger.store import delivery_of, shards
+from router.ledger.tables import alias, audit, conflict, delivery, orders, outbox, seen, waiting
+
+UNFINISHED = ("waiting", "calling", "dead", "uncertain")
+
+
+class Named(NamedTuple):
+    """A delivery with its name for people."""
+
+    name: str
+    recipient: str
+    delivery: Delivery
+
+
+class Backlog(NamedTuple):
+    """Unfinished deliveries of a recipient, by state; ``oldest`` acceptance (UTC µs) of one that waits."""
+
+    recipient: str
+    waiting: int
+    calling: int
+    dead: int
+    uncertain: int
+    oldest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadFilter:
+    """Which dead letters; empty parts do not restrict. ``since`` and ``until`` are UTC µs of the last attempt."""
+
+    recipient: str = ""
+    reason: str = ""
+    cause: str = ""
+    event_type: str = ""
+    subject: str = ""
+    text: str = ""
+    since: int = 0
+    until: int = 0
+
+
+class CauseGroup(NamedTuple):
+    """Dead letters of one cause at one recipient."""
+
+    cause: str
+    recipient: str
+    reason: str
+    partner_code: str
+    message: str
+    letters: int
+    first: int
+    last: int
+
+
+def name_of(place: Shard, seq: int) -> str:
+    """The name of a delivery."""
+    return f"{place.recipient}/{place.partition}/{seq}"
+
+
+def backlogs(conn: Connection) -> list[Backlog]:
+    """Unfinished deliveries by recipient; recipients without any have zeros."""
+    places = {place.id: place for place in shards(conn)}
+    rows = conn.execute(
+        select(
+            delivery.c.shard,
+            delivery.c.state,
+            func.count().label("n"),
+            func.min(delivery.c.accepted_at).label("oldest"),
+        )
+        .where(delivery.c.state.in_(UNFINISHED))
+        .group_by(delivery.c.shard, delivery.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {place.recipient: dict.fromkeys(UNFINISHED, 0) for place in places.values()}
+    oldest: dict[str, int] = {}
+    for row in rows:
+        recipient = places[row.shard].recipient
+        counts[recipient][row.state] += row.n
+        if row.state in ("waiting", "calling"):
+            oldest[recipient] = min(oldest.get(recipient, row.oldest), row.oldest)
+    return [Backlog(recipient, **found, oldest=oldest.get(recipient)) for recipient, found in sorted(counts.items())]
+
+
+def dead(conn: Connection, wanted: DeadFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[Named]:
+    """Dead and uncertain deliveries, newest first; ``before`` (last attempt, seq) continues a page."""
+    places = {place.id: place for place in shards(conn)}
+    query = _dead(wanted, places).order_by(_last().desc(), delivery.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where((_last() < before[0]) | ((_last() == before[0]) & (delivery.c.seq < before[1])))
+    return [_named(places, row) for row in conn.execute(query)]
+
+
+def dead_groups(conn: Connection, wanted: DeadFilter) -> list[CauseGroup]:
+    """Dead letters grouped by cause, largest group first."""
+    places = {place.id: place for place in shards(conn)}
+    groups: dict[tuple[str, str], CauseGroup] = {}
+    for row in conn.execute(_dead(wanted, places)):
+        failure = row.failure or {}
+        recipient = places[row.shard].recipient
+        at = row.last_at or row.accepted_at
+        known = groups.get((row.cause or "", recipient))
+        groups[row.cause or "", recipient] = CauseGroup(
+            row.cause or "",
+            recipient,
+            failure.get("reason", ""),
+            failure.get("partner_code", ""),
+            failure.get("message", "") if known is None or at >= known.last else known.message,
+            1 if known is None else known.letters + 1,
+            at if known is None else min(at, known.first),
+            at if known is None else max(at, known.last),
+        )
+    return sorted(groups.values(), key=lambda group: -group.letters)
+
+
+def find(conn: Connection, name: str) -> tuple[Shard, Delivery] | None:
+    """A delivery by its name, with its shard. Raises ``ValueError`` for what is no name."""
+    recipient, partition, seq = split_name(name)
+    place = next((p for p in shards(conn, [recipient]) if p.partition == partition), None)
+    if place is None:
+        return None
+    row = conn.execute(select(delivery).where(delivery.c.shard == place.id, delivery.c.seq == seq)).first()
+    return (place, delivery_of(row)) if row is not None else None
+
+
+def lane(conn: Connection, recipient: str, key: bytes, limit: int) -> list[Named]:
+    """A lane's deliveries, finished ones too, the newest ``limit`` of them in seq order."""
+    places = {place.id: place for place in shards(conn, [recipient])}
+    query = (
+        select(delivery)
+        .where(delivery.c.shard.in_(places), delivery.c.key == key)
+        .order_by(delivery.c.seq.desc())
+        .limit(limit)
+    )
+    return [_named(places, row) for row in reversed(conn.execute(query).all())]
+
+
+def trace(conn: Connection, identities: Collection[bytes]) -> list[Named]:
+    """The deliveries of an event at all recipients, found by its identity under every possible source."""
+    places = {place.id: place for place in shards(conn)}
+    query = (
+        select(delivery)
+        .join(seen, (seen.c.shard == delivery.c.shard) & (seen.c.seq == delivery.c.seq))
+        .where(seen.c.shard.in_(places), seen.c.identity.in_(identities))
+    )
+    return [_named(places, row) for row in conn.execute(query.order_by(delivery.c.accepted_at))]
+
+
+def key_by_code(conn: Connection, code: str) -> bytes | None:
+    """The internal id of a dossier or document by any of its codes."""
+    found = conn.execute(select(alias.c.key).where(alias.c.value == code).limit(1)).scalar()
+    return bytes(found) if found is not None else None
+
+
+def aliases(conn: Connection, key: bytes) -> list[tuple[str, str]]:
+    """Scheme and value of all codes and numbers of an internal id."""
+    query = select(alias.c.scheme, alias.c.value).where(alias.c.key == key).order_by(alias.c.claimed_at)
+    return [(row.scheme, row.value) for row in conn.execute(query)]
+
+
+def conflicts(conn: Connection, limit: int) -> list[Row[Any]]:
+    """Events that came with a known identity and another body, newest first."""
+    return list(conn.execute(select(conflict).order_by(conflict.c.id.desc()).limit(limit)))
+
+
+def audit_page(conn: Connection, limit: int, before: int | None = None) -> list[Row[Any]]:
+    """Audit rows, newest first; ``before`` (an id) continues."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    return list(conn.execute(query.where(audit.c.id < before) if before is not None else query))
+
+
+def orders_of(conn: Connection, shard_id: int, seq: int) -> list[Row[Any]]:
+    """All orders on a delivery, oldest first."""
+    return list(
+        conn.execute(select(orders).where(orders.c.shard == shard_id, orders.c.seq == seq).order_by(orders.c.id))
+    )
+
+
+def unsettled(conn: Connection) -> tuple[int, int]:
+    """How many outbox rows are not published, and how many events wait for their dossier."""
+    rows = conn.execute(select(func.count()).select_from(outbox)).scalar_one()
+    events = conn.execute(select(func.count()).select_from(waiting)).scalar_one()
+    return rows, events
+
+
+def split_name(name: str) -> tuple[str, int, int]:
+    """Recipient, partition and seq of a delivery's name. Raises ``ValueError`` with the expected form."""
+    parts = name.split("/")
+    if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):
+        raise ValueError(f"{name!r} is not a delivery's name (expected recipient/partition/seq, e.g. tax-h39/3/152)")
+    return parts[0], int(parts[1]), int(parts[2])
+
+
+def _last() -> Any:
+    return func.coalesce(delivery.c.last_at, delivery.c.accepted_at)
+
+
+def _dead(wanted: DeadFilter, places: dict[int, Shard]) -> Select[Any]:
+    query = select(delivery).where(delivery.c.state.in_([State.DEAD.value, State.UNCERTAIN.value]))
+    if wanted.recipient:
+        query = query.where(delivery.c.shard.in_([p.id for p in places.values() if p.recipient == wanted.recipient]))
+    if wanted.cause:
+        query = query.where(delivery.c.cause == wanted.cause)
+    if wanted.reason:
+        query = query.where(delivery.c.failure["reason"].as_string() == wanted.reason)
+    if wanted.event_type:
+        query = query.where(delivery.c.event_type == wanted.event_type)
+    if wanted.subject:
+        query = query.where(delivery.c.subject == wanted.subject)
+    if wanted.text:
+        query = query.where(delivery.c.failure["message"].as_string().contains(wanted.text, autoescape=True))
+    if wanted.since:
+        query = query.where(_last() >= wanted.since)
+    if wanted.until:
+        query = query.where(_last() < wanted.until)
+    return query
+
+
+def _named(places: dict[int, Shard], row: Row[Any]) -> Named:
+    place = places[row.shard]
+    return Named(name_of(place, row.seq), place.recipient, delivery_of(row))

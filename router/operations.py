@@ -1,0 +1,225 @@
+"""What operators can ask and order: the application service behind the command line and any console.
+
+Questions read the ledger. Orders are rows that the owner of the shard applies; where no owner is alive, the order is
+applied here, under the lease, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from router.delivery.accept import identity_of
+from router.delivery.commit import Group, write_group
+from router.errors import OrderRefused
+from router.events import ROUTER
+from router.ledger import alerts, audit, leases, orders, query, recipients, store
+from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
+from router.ledger.rows import Attempt, Body, Lease, Order, OrderResult, RecipientState, Shard, Verb, shard_lease
+from router.lock import DirectoryLock
+from router.ports import Clock, Ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ANSWER_PATIENCE: Final = 10.0
+ANSWER_PAUSE: Final = 0.05
+OPERATOR: Final = "operator"
+
+
+class Status(NamedTuple):
+    """An installation at a glance."""
+
+    backlogs: list[Backlog]
+    states: dict[str, RecipientState]
+    outbox: int
+    waiting_for_dossier: int
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One delivery with everything that is known of it. ``editions`` hold the original first."""
+
+    named: Named
+    editions: list[tuple[int, Body]]
+    attempts: list[Attempt]
+    orders: list[str]
+
+
+class Answer(NamedTuple):
+    """What came of an order. ``alone``: no process was alive, it was applied here."""
+
+    id: int
+    result: OrderResult
+    alone: bool
+
+
+class Operations:
+    """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, lock: DirectoryLock | None) -> None:
+        self._ledger, self._clock, self._lock = ledger, clock, lock
+
+    # Questions
+
+    async def status(self) -> Status:
+        """Backlogs, recipients' states, and what has not left yet."""
+        return await self._ledger.read(_status)
+
+    async def dead(self, wanted: DeadFilter, limit: int) -> list[Named]:
+        """Dead letters, newest first."""
+        return await self._ledger.read(lambda conn: query.dead(conn, wanted, limit=limit))
+
+    async def dead_groups(self, wanted: DeadFilter) -> list[CauseGroup]:
+        """Dead letters by cause."""
+        return await self._ledger.read(lambda conn: query.dead_groups(conn, wanted))
+
+    async def show(self, name: str) -> Shown:
+        """One delivery. Raises ``OrderRefused`` for an unknown or malformed name."""
+        place, delivery = await self._find(name)
+
+        def look(conn: Connection) -> Shown:
+            named = Named(name, place.recipient, delivery)
+            editions = store.editions(conn, place.id, delivery.seq)
+            made = [
+                f"{o.verb} by {o.who}: {o.result or 'not done yet'}"
+                for o in query.orders_of(conn, place.id, delivery.seq)
+            ]
+            return Shown(named, editions, store.attempts(conn, place.id, delivery.seq), made)
+
+        return await self._ledger.read(look)
+
+    async def record_full_view(self, name: str, who: str, why: str) -> None:
+        """Note in the audit table that somebody looked at personal data."""
+        now = self._clock.now()
+        await self._ledger.write(
+            lambda conn: audit.record(conn, now, who=who, verb="view_full", target=name, why=why, detail={})
+        )
+
+    async def lane(self, recipient: str, code: str, limit: int) -> list[Named]:
+        """A dossier's deliveries at one recipient, by any of its codes."""
+
+        def look(conn: Connection) -> list[Named]:
+            key = query.key_by_code(conn, code)
+            return query.lane(conn, recipient, key, limit) if key is not None else []
+
+        return await self._ledger.read(look)
+
+    async def trace(self, event_id: str, sources: Iterable[str]) -> list[Named]:
+        """An event's deliveries at all recipients."""
+        identities = [identity_of(source.encode(), event_id.encode()) for source in sources]
+        return await self._ledger.read(lambda conn: query.trace(conn, identities))
+
+    async def alerts(self) -> list[alerts.Alert]:
+        """Open alerts, oldest first."""
+        return await self._ledger.read(alerts.open_alerts)
+
+    # Orders
+
+    async def order(self, name: str, verb: Verb, *, who: str, why: str, out_of_order: bool = False) -> Answer:
+        """Skip, discard, restore or replay one delivery. Raises ``OrderRefused``."""
+        return await self._on_delivery(name, verb, who=who, why=why, args={"out_of_order": out_of_order})
+
+    async def replay(self, name: str, *, who: str, why: str, body: bytes | None, out_of_order: bool = False) -> Answer:
+        """Send a dead letter again, with a corrected body if one is given."""
+        args: dict[str, object] = {"out_of_order": out_of_order}
+        if body is not None:
+            args["body"] = b64encode(body).decode()
+        return await self._on_delivery(name, Verb.REPLAY, who=who, why=why, args=args)
+
+    async def stop_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
+        """Call a recipient no more; what comes for it waits."""
+        return await self._on_recipient(recipient, Verb.STOP, who, why)
+
+    async def resume_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
+        """Call it again; its backlog goes out in order."""
+        return await self._on_recipient(recipient, Verb.RESUME, who, why)
+
+    # Inside
+
+    async def _find(self, name: str) -> tuple[Shard, query.Delivery]:
+        try:
+            found = await self._ledger.read(lambda conn: query.find(conn, name))
+        except ValueError as error:
+            raise OrderRefused(str(error)) from None
+        if found is None:
+            raise OrderRefused(f"there is no delivery {name}")
+        return found
+
+    async def _on_delivery(self, name: str, verb: Verb, *, who: str, why: str, args: dict[str, object]) -> Answer:
+        place, delivery = await self._find(name)
+        order = Order(
+            lease=place.lease,
+            verb=verb,
+            who=who,
+            why=why,
+            shard=place.id,
+            seq=delivery.seq,
+            recipient=place.recipient,
+            expected_version=delivery.version,
+            args=args,
+        )
+        return await self._place(order, place)
+
+    async def _on_recipient(self, recipient: str, verb: Verb, who: str, why: str) -> Answer:
+        known = {place.recipient for place in await self._ledger.read(store.shards)} - {ROUTER}
+        if recipient not in known:
+            raise OrderRefused(f"there is no recipient {recipient} (known: {', '.join(sorted(known))})")
+        order = Order(lease=shard_lease(recipient, 0), verb=verb, who=who, why=why, recipient=recipient)
+        return await self._place(order, None)
+
+    async def _place(self, order: Order, place: Shard | None) -> Answer:
+        now = self._clock.now()
+        order_id = await self._ledger.write(lambda conn: orders.place(conn, order, now=now))
+        if await self._apply_alone(order_id, order, place):
+            return Answer(order_id, await self._answer(order_id), alone=True)
+        return Answer(order_id, await self._answer(order_id), alone=False)
+
+    async def _answer(self, order_id: int) -> OrderResult:
+        deadline = self._clock.monotonic() + ANSWER_PATIENCE
+        while self._clock.monotonic() < deadline:
+            found = await self._ledger.read(lambda conn: orders.result(conn, order_id))
+            if found is not None:
+                return found
+            await self._clock.sleep(ANSWER_PAUSE)
+        return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
+
+    async def _apply_alone(self, order_id: int, order: Order, place: Shard | None) -> bool:
+        """Apply the order here if nobody owns its lease."""
+        if self._lock is not None:
+            if not self._lock.try_take():
+                return False
+            try:
+                return await self._apply(order_id, order, place)
+            finally:
+                self._lock.release()
+        owner = (await self._ledger.read(leases.leases))[order.lease].owner
+        return owner is None and await self._apply(order_id, order, place)
+
+    async def _apply(self, order_id: int, order: Order, place: Shard | None) -> bool:
+        now = self._clock.now()
+
+        def take(conn: Connection) -> Lease | None:
+            leases.ensure(conn, [order.lease])
+            row = leases.leases(conn)[order.lease]
+            return leases.take(conn, row.name, OPERATOR, row.epoch)
+
+        def apply(conn: Connection, lease: Lease) -> None:
+            mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
+            write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], now)
+            leases.release(conn, [lease], clean=True)
+
+        lease = await self._ledger.write(take)
+        if lease is None:
+            return False
+        await self._ledger.write(lambda conn: apply(conn, lease))
+        return True
+
+
+def _status(conn: Connection) -> Status:
+    states = {state.recipient: state for state in recipients.recipient_states(conn)}
+    rows, events = query.unsettled(conn)
+    return Status(query.backlogs(conn), states, rows, events, len(alerts.open_alerts(conn)))
