@@ -17,7 +17,18 @@ from router.errors import OrderRefused
 from router.events import ROUTER
 from router.ledger import alerts, audit, leases, orders, query, recipients, store
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
-from router.ledger.rows import Attempt, Body, Lease, Order, OrderResult, RecipientState, Shard, Verb, shard_lease
+from router.ledger.rows import (
+    Attempt,
+    Body,
+    Delivery,
+    Lease,
+    Order,
+    OrderResult,
+    RecipientState,
+    Shard,
+    Verb,
+    shard_lease,
+)
 from router.lock import DirectoryLock
 from router.ports import Clock, Ledger
 
@@ -140,7 +151,7 @@ class Operations:
 
     # Inside
 
-    async def _find(self, name: str) -> tuple[Shard, query.Delivery]:
+    async def _find(self, name: str) -> tuple[Shard, Delivery]:
         try:
             found = await self._ledger.read(lambda conn: query.find(conn, name))
         except ValueError as error:

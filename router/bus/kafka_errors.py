@@ -1,0 +1,19 @@
+"""The Kafka client's errors in the router's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from router.errors import BusUnavailable
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Client errors come out as ``BusUnavailable``: the class and what was tried, never what the broker wrote."""
+    try:
+        yield
+    except (KafkaError, IllegalStateError, OSError, TimeoutError) as error:
+        raise BusUnavailable(f"{what}: {type(error).__name__}") from error

@@ -1,0 +1,106 @@
+"""Reading Kafka by position: no group, no committed offsets, no silent reset."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientPartition
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
+
+from router.bus.kafka_errors import translated
+from router.errors import PositionOutOfRange
+from router.events import Fetched, TopicPartition
+
+
+class KafkaReader:
+    """A consumer whose partitions and positions the caller sets."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._partitions: frozenset[ClientPartition] = frozenset()
+        self._paused: frozenset[ClientPartition] = frozenset()
+        self._generation = 0
+        self._changed = asyncio.Event()
+
+    async def set(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Replace the assignment. ``assign`` forgets every position, so all are sought again; what was fetched before
+        belongs to the old assignment and the client drops it.
+        """
+        self._generation += 1
+        wanted = {ClientPartition(*partition): offset for partition, offset in positions.items()}
+        with translated("assign"):
+            self._consumer.assign(list(wanted))
+            for partition, offset in wanted.items():
+                self._consumer.seek(partition, offset)
+            self._partitions = frozenset(wanted)
+            self._consumer.pause(*(self._paused & self._partitions))
+        self._wake()
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Leave these out from now on; those of the last call that are not named go on."""
+        self._paused = frozenset(ClientPartition(*partition) for partition in partitions)
+        self._consumer.resume(*(self._partitions - self._paused))
+        self._consumer.pause(*(self._partitions & self._paused))
+        self._wake()
+
+    async def next(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]:
+        """The next records of the partitions that are not paused."""
+        reading = self._partitions - self._paused
+        if not reading:  # the client would take an empty list for all partitions
+            await self._wait_changed(timeout)
+            return {}
+        generation = self._generation
+        with translated("fetch"):
+            found: Mapping[TopicPartition, Sequence[Fetched]]
+            try:
+                found = await self._consumer.getmany(*reading, timeout_ms=int(timeout * 1000), max_records=limit)
+            except OffsetOutOfRangeError as error:
+                if generation != self._generation:
+                    return {}
+                raise await self._out_of_range(error.args[0]) from None
+            except IllegalStateError:
+                if generation != self._generation:
+                    return {}
+                raise
+        return found if generation == self._generation else {}
+
+    async def earliest(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where partitions begin."""
+        with translated("earliest"):
+            found = await self._consumer.beginning_offsets([ClientPartition(*partition) for partition in partitions])
+        return {TopicPartition(*partition): offset for partition, offset in found.items()}
+
+    async def latest(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the next record of partitions."""
+        with translated("latest"):
+            found = await self._consumer.end_offsets([ClientPartition(*partition) for partition in partitions])
+        return {TopicPartition(*partition): offset for partition, offset in found.items()}
+
+    async def note(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit under the group's name without being a member."""
+        if positions:
+            with translated("note"):
+                await self._consumer.commit({ClientPartition(*p): offset for p, offset in positions.items()})
+
+    async def close(self) -> None:
+        """Leave."""
+        await self._consumer.stop()
+
+    async def _out_of_range(self, positions: Mapping[ClientPartition, int]) -> PositionOutOfRange:
+        partition, position = next(iter(positions.items()))
+        ours = TopicPartition(*partition)
+        earliest, latest = await self.earliest([ours]), await self.latest([ours])
+        return PositionOutOfRange(ours, position, earliest[ours], latest[ours])
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _wait_changed(self, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            return
