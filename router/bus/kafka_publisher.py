@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -22,7 +23,7 @@ from router.errors import BusUnavailable, PublisherClosed, PublishFailed
 from router.events import Message, TopicPartition
 
 #: Seconds the old producer may take to let go of what other partitions have in flight.
-_FAREWELL = 5.0
+_FAREWELL: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -136,9 +137,15 @@ def _fill(batch: BatchBuilder, messages: Sequence[Message], start: int) -> int:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop, which lets batches in flight end; after ``_FAREWELL`` seconds, cut them."""
+    """Stop, which lets batches in flight end; after ``_FAREWELL`` seconds, cut them.
+
+    The client knows no such cut: its connections are closed first, so that its sender has nothing to wait for, then
+    what it still holds fails.
+    """
     try:
         async with asyncio.timeout(_FAREWELL):
             await producer.stop()
-    except (TimeoutError, KafkaError):
+    except (TimeoutError, KafkaError) as error:
         await producer.client.close()
+        await producer._sender.close()
+        producer._message_accumulator.fail_all(error)

@@ -184,8 +184,8 @@ async def subscribe(
 
 def start_of(log: Log, group: str) -> StartOf:
     """Where a partition's next owner starts: the last commit, or the earliest record."""
-    committed = log.committed(group)
-    return lambda partition: committed.get(partition, log.edges(partition).earliest)
+    # Asked anew each time: the former owner may commit while its partitions are being revoked.
+    return lambda partition: log.committed(group).get(partition, log.edges(partition).earliest)
 
 
 async def _first(

@@ -66,7 +66,10 @@ class MemoryBus:
 
     async def describe(self) -> dict[str, TopicState]:
         """The topics as they are."""
-        return {s.name: TopicState(s.name, s.partitions, s.replication, s.config) for s in self._topics.values()}
+        return {
+            s.name: TopicState(s.name, s.partitions, s.replication, {"retention.ms": str(s.retention_ms), **s.config})
+            for s in self._topics.values()
+        }
 
     async def publisher(self) -> Publisher:
         """A publisher."""
