@@ -131,6 +131,8 @@ def _fill(batch: BatchBuilder, messages: Sequence[Message], start: int) -> int:
     append = batch.append
     for at in range(start, len(messages)):
         key, value, headers = messages[at]
+        if type(headers) is not list:  # the client reads headers as a tuple and writes them only from a list
+            headers = list(headers)
         if append(timestamp=None, key=key, value=value, headers=headers) is None:
             return at - start
     return len(messages) - start

@@ -1,0 +1,206 @@
+"""Who is who: codes and their internal ids, secondary references, events that wait for their dossier.
+
+Only dossier and document codes mint an internal id. The same code with another owner is a conflict that waits for a
+person; nothing is ever merged by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
+
+from router.events import key_of
+from router.framing import pack, unpack
+from router.ledger.rows import Body
+from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
+
+
+class Claim(NamedTuple):
+    """The internal id of a code, and whether another owner has the code."""
+
+    key: UUID
+    conflict: bool
+
+
+class Waiting(NamedTuple):
+    """An event that waits for its reference: complete but for its key."""
+
+    id: int
+    scheme: str
+    value: str
+    source: str
+    event_type: str
+    body: Body
+    expires: int
+
+
+def claim(conn: Connection, scheme: str, value: str, *, issuer: str, owner: bytes | None, now: int) -> Claim:
+    """The internal id of a code, minted if it is new. An owner completes a claim that had none."""
+    known = _row(conn, scheme, value)
+    if known is None:
+        key = key_of(scheme, value)
+        _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=owner, now=now)
+        known = _row(conn, scheme, value)
+        assert known is not None
+    key = UUID(bytes=bytes(known.key))
+    theirs = bytes(known.owner) if known.owner is not None else None
+    if owner is not None and theirs is None:
+        conn.execute(update(alias).where(alias.c.scheme == scheme, alias.c.value == value).values(owner=owner))
+    elif owner is not None and theirs != owner:
+        conn.execute(
+            insert(alias_conflict).values(
+                scheme=scheme, value=value, key=key.bytes, issuer=issuer, owner=owner, seen_at=now
+            )
+        )
+        return Claim(key, True)
+    return Claim(_current(conn, key), False)
+
+
+def resolve(conn: Connection, scheme: str, value: str) -> UUID | None:
+    """The internal id that a code or reference means, following links; None if it is not known."""
+    known = _row(conn, scheme, value)
+    return _current(conn, UUID(bytes=bytes(known.key))) if known is not None else None
+
+
+def link(conn: Connection, scheme: str, value: str, key: UUID, *, issuer: str, now: int) -> bool:
+    """From now on a reference means this dossier; False (and a conflict row) if it means another one already."""
+    known = _row(conn, scheme, value)
+    if known is None:
+        _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=None, now=now)
+        return True
+    if _current(conn, UUID(bytes=bytes(known.key))) == key:
+        return True
+    conn.execute(
+        insert(alias_conflict).values(scheme=scheme, value=value, key=key.bytes, issuer=issuer, owner=None, seen_at=now)
+    )
+    return False
+
+
+def merge(conn: Connection, younger: UUID, older: UUID, *, now: int) -> None:
+    """Two ids turned out to be one dossier: readers and new events follow to the older one from now on."""
+    conn.execute(insert(key_link).values(younger=younger.bytes, older=older.bytes, linked_at=now))
+
+
+def lock_reference(conn: Connection, scheme: str, value: str) -> None:
+    """Hold a reference for this transaction, so that linking and waiting are decided one after the other."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{scheme}\x1f{value}"})
+
+
+def wait(conn: Connection, event: Waiting, identity: bytes, *, now: int) -> None:
+    """Keep an event until its reference is known; a repetition of one that waits is dropped."""
+    same = select(waiting.c.id).where(
+        waiting.c.scheme == event.scheme, waiting.c.value == event.value, waiting.c.identity == identity
+    )
+    if conn.execute(same).first() is None:
+        conn.execute(
+            insert(waiting).values(
+                scheme=event.scheme,
+                value=event.value,
+                identity=identity,
+                source=event.source,
+                event_type=event.event_type,
+                headers=pack(event.body.headers),
+                body=event.body.value,
+                expires=event.expires,
+                stored_at=now,
+            )
+        )
+
+
+def is_waited_for(conn: Connection, scheme: str, value: str) -> bool:
+    """Whether events wait for a reference: newer ones queue behind them."""
+    query = select(waiting.c.id).where(waiting.c.scheme == scheme, waiting.c.value == value).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def due(conn: Connection, *, now: int, limit: int) -> list[tuple[Waiting, UUID | None]]:
+    """Waiting events in arrival order whose reference is known now (with its key), or that have expired (None)."""
+    query = (
+        select(waiting, alias.c.key.label("known"))
+        .outerjoin(alias, (alias.c.scheme == waiting.c.scheme) & (alias.c.value == waiting.c.value))
+        .where(alias.c.key.is_not(None) | (waiting.c.expires <= now))
+        .order_by(waiting.c.id)
+        .limit(limit)
+    )
+    found: list[tuple[Waiting, UUID | None]] = []
+    for r in conn.execute(query):
+        content = Body(bytes(r.body), unpack(bytes(r.headers)))
+        event = Waiting(r.id, r.scheme, r.value, r.source, r.event_type, content, r.expires)
+        found.append((event, _current(conn, UUID(bytes=bytes(r.known))) if r.known is not None else None))
+    return found
+
+
+def drop_waiting(conn: Connection, ids: Sequence[int]) -> None:
+    """These events went on their way."""
+    conn.execute(delete(waiting).where(waiting.c.id.in_(ids)))
+
+
+def occurrence_of(conn: Connection, key: UUID, operation: str, content: bytes, *, window: int, now: int) -> int:
+    """Which occurrence of a message this is, for partners that give no ids.
+
+    The counter rises whenever a different message for the same key and operation came in between, or the same one
+    after ``window`` µs: 4, 5, 4 are three events; 4, 4 inside the window are one.
+    """
+    at = (occurrence.c.key == key.bytes) & (occurrence.c.operation == operation)
+    known = conn.execute(select(occurrence).where(at)).first()
+    if known is None:
+        values = {"key": key.bytes, "operation": operation, "content": content, "number": 1, "last": now}
+        conn.execute(insert(occurrence).values(values))
+        return 1
+    repeated = bytes(known.content) == content and now - known.last <= window
+    number = known.number if repeated else known.number + 1
+    conn.execute(update(occurrence).where(at).values(content=content, number=number, last=now))
+    return int(number)
+
+
+def pin_urgent(conn: Connection, key: UUID, urgent: bool) -> bool:
+    """The class of a document, fixed by its first event."""
+    known = conn.execute(select(pinned.c.urgent).where(pinned.c.key == key.bytes)).scalar()
+    if known is None:
+        conn.execute(insert(pinned).values(key=key.bytes, urgent=urgent))
+        return urgent
+    return bool(known)
+
+
+def read_cursor(conn: Connection, source: str, name: str) -> str:
+    """Where a polled source stands; empty at first."""
+    found = conn.execute(select(cursor.c.value).where(cursor.c.source == source, cursor.c.name == name)).scalar()
+    return str(found or "")
+
+
+def save_cursor(conn: Connection, source: str, name: str, value: str) -> None:
+    """A polled source has been received up to here."""
+    at = (cursor.c.source == source) & (cursor.c.name == name)
+    if conn.execute(update(cursor).where(at).values(value=value)).rowcount != 1:
+        conn.execute(insert(cursor).values(source=source, name=name, value=value))
+
+
+def _row(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
+    return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).first()
+
+
+def _insert_alias(
+    conn: Connection, scheme: str, value: str, *, key: UUID, issuer: str, owner: bytes | None, now: int
+) -> None:
+    """Insert, on conflict nothing: whoever was first is read again by the caller."""
+    values = {"scheme": scheme, "value": value, "key": key.bytes, "issuer": issuer, "owner": owner, "claimed_at": now}
+    if conn.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        conn.execute(postgresql.insert(alias).values(values).on_conflict_do_nothing())
+    else:
+        conn.execute(insert(alias).values(values))
+
+
+def _current(conn: Connection, key: UUID) -> UUID:
+    passed = {key}
+    while (older := conn.execute(select(key_link.c.older).where(key_link.c.younger == key.bytes)).scalar()) is not None:
+        key = UUID(bytes=bytes(older))
+        if key in passed:
+            break
+        passed.add(key)
+    return key
