@@ -52,6 +52,17 @@ async def test_key_headers_and_value_come_back_byte_for_byte(rig):
     assert [(r.key, r.value, [tuple(h) for h in r.headers]) for r in found] == odd
 
 
+async def test_what_was_read_can_be_published_again_as_it_is(rig):
+    await publish(rig.bus, {rig.at(0): [(b"k", b"v", (("ce_id", b"1"), ("ce_type", b"x")))]})
+    reader = await rig.bus.reader(rig.group)
+    await reader.set({rig.at(0): 0, rig.at(1): 0})
+    (record,) = (await drain(reader, 1))[rig.at(0)]
+    await publish(rig.bus, {rig.at(1): [(record.key, record.value, record.headers)]})
+    (again,) = (await drain(reader, 1))[rig.at(1)]
+    await reader.close()
+    assert (again.key, again.value, list(again.headers)) == (record.key, record.value, list(record.headers))
+
+
 async def test_a_timestamp_is_milliseconds_since_1970(rig):
     await publish(rig.bus, {rig.at(0): messages(1)})
     reader = await rig.bus.reader(rig.group)
