@@ -1,0 +1,108 @@
+"""Typed records for code that needs them: one model per Avro record, by family."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from router.sdk.records.common import (
+    Applicant,
+    ApplicantKind,
+    Attachment,
+    DossierStatus,
+    Fee,
+    Parcel,
+    PaymentStatus,
+    Record,
+)
+from router.sdk.records.document import (
+    BusinessType,
+    Document,
+    DocumentPriority,
+    DocumentStatus,
+    DocumentStatusCode,
+    Party,
+    Trace,
+)
+from router.sdk.records.dossier import (
+    Channel,
+    DeliveryStatus,
+    Dossier,
+    ProgressLine,
+    ServiceLevel,
+    SupplementRound,
+    SynchronisationStatus,
+)
+from router.sdk.records.land import LandFile, LandMessage
+from router.sdk.records.notification import Notification, NotificationChannel
+from router.sdk.records.operations import Failure, OutcomeCode, Receipt
+from router.sdk.records.payment import Payment, PaymentPhase
+from router.sdk.records.reference import Agency, AgencyStatus
+from router.sdk.records.tax import (
+    NoticeLine,
+    NoticeStatus,
+    ObligationCompletion,
+    ObligationRequest,
+    ObligationReturn,
+    TaxNotice,
+)
+
+#: Models by the full name of their Avro record.
+RECORDS: Final[Mapping[str, type[Record]]] = {
+    "vn.lgsp.dossier.Dossier": Dossier,
+    "vn.lgsp.dossier.ProgressLine": ProgressLine,
+    "vn.lgsp.dossier.SupplementRound": SupplementRound,
+    "vn.lgsp.document.Document": Document,
+    "vn.lgsp.document.DocumentStatus": DocumentStatus,
+    "vn.lgsp.land.LandFile": LandFile,
+    "vn.lgsp.tax.ObligationRequest": ObligationRequest,
+    "vn.lgsp.tax.ObligationReturn": ObligationReturn,
+    "vn.lgsp.tax.TaxNotice": TaxNotice,
+    "vn.lgsp.tax.ObligationCompletion": ObligationCompletion,
+    "vn.lgsp.payment.Payment": Payment,
+    "vn.lgsp.notification.Notification": Notification,
+    "vn.lgsp.reference.Agency": Agency,
+    "vn.lgsp.operations.Receipt": Receipt,
+    "vn.lgsp.operations.Failure": Failure,
+}
+
+__all__ = [
+    "RECORDS",
+    "Agency",
+    "AgencyStatus",
+    "Applicant",
+    "ApplicantKind",
+    "Attachment",
+    "BusinessType",
+    "Channel",
+    "DeliveryStatus",
+    "Document",
+    "DocumentPriority",
+    "DocumentStatus",
+    "DocumentStatusCode",
+    "Dossier",
+    "DossierStatus",
+    "Failure",
+    "Fee",
+    "LandFile",
+    "LandMessage",
+    "NoticeLine",
+    "NoticeStatus",
+    "Notification",
+    "NotificationChannel",
+    "ObligationCompletion",
+    "ObligationRequest",
+    "ObligationReturn",
+    "OutcomeCode",
+    "Parcel",
+    "Party",
+    "Payment",
+    "PaymentPhase",
+    "PaymentStatus",
+    "ProgressLine",
+    "Receipt",
+    "Record",
+    "ServiceLevel",
+    "SupplementRound",
+    "SynchronisationStatus",
+    "TaxNotice",
+    "Trace",
+]
