@@ -13,26 +13,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from router.bus.checks import before, cut, refuse_closed
+from router.bus.embedded_file import SCHEMA, SLICE, copy_log
 from router.bus.groups import Group
 from router.bus.local import Edges, LocalReader, LocalSubscription, Record, subscribe
+from router.bus.local_publisher import LocalPublisher
 from router.errors import BusUnavailable, PublishFailed
 from router.events import Message, TopicPartition
 from router.framing import pack, unpack
 from router.ports import Clock, Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS topic (name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, retention_ms INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS part (
-  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL,
-  earliest INTEGER NOT NULL DEFAULT 0, UNIQUE (topic, partition));
-CREATE TABLE IF NOT EXISTS record (
-  part INTEGER NOT NULL, offset INTEGER NOT NULL, timestamp INTEGER NOT NULL,
-  key BLOB NOT NULL, headers BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (part, offset)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS committed (
-  grp TEXT NOT NULL, part INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (grp, part)) WITHOUT ROWID;
-"""
-
 
 #: Timestamp aside, what a row holds: key, headers as one blob, value.
 _Row: TypeAlias = tuple[bytes, bytes, bytes]
@@ -42,7 +30,6 @@ _Waiting: TypeAlias = tuple[dict[TopicPartition, list[_Row]], "asyncio.Future[_F
 #: How long a transaction waits for a foreign writer, in steps of ``_BUSY_PAUSE`` seconds.
 _BUSY_TRIES: Final = 200
 _BUSY_PAUSE: Final = 0.01
-_SLICE: Final = 500  # rows of one turn of the loop in purge and backup
 
 
 class EmbeddedBus:
@@ -66,7 +53,7 @@ class EmbeddedBus:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA cache_size=-65536")
-        db.executescript(_SCHEMA)
+        db.executescript(SCHEMA)
         self._db = db
         self._load()
 
@@ -97,7 +84,7 @@ class EmbeddedBus:
 
     async def publisher(self) -> Publisher:
         """A publisher; all of them share transactions."""
-        return EmbeddedPublisher(self)
+        return LocalPublisher(self.append)
 
     async def subscribe(
         self,
@@ -233,7 +220,7 @@ class EmbeddedBus:
     async def _delete(self, partition: TopicPartition, part: int, limit: int, oldest: int) -> int:
         """Delete one slice from the front of a partition; never a record behind one that stays."""
         edges = self._edges[partition]
-        upto = min(limit, edges.end, edges.earliest + _SLICE)
+        upto = min(limit, edges.end, edges.earliest + SLICE)
         async with self._transaction() as db:
             young = db.execute(
                 "SELECT min(offset) FROM record WHERE part = ? AND offset < ? AND timestamp >= ?", (part, upto, oldest)
@@ -248,35 +235,10 @@ class EmbeddedBus:
         return earliest - edges.earliest
 
     async def backup(self, target: Path) -> None:
-        """Copy the log as it is now to the new file ``target``, in slices, while it is being written.
-
-        Rows are copied rather than pages: the log only grows, so a fixed end makes the copy one moment's state, and
-        sqlite3's own backup would hold the loop until it is done.
-        """
+        """Copy the log as it is now to the new file ``target``, in slices, while it is being written."""
         async with self._care:
-            source, copy = self._open_db(), sqlite3.connect(target, isolation_level=None, timeout=0)
-            try:
-                copy.executescript(_SCHEMA)
-                ends = {part: self._edges[partition] for partition, part in self._parts.items()}
-                copy.execute("BEGIN")
-                for table, columns in (("topic", 3), ("part", 4), ("committed", 3)):
-                    rows = source.execute(f"SELECT * FROM {table}").fetchall()
-                    copy.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
-                copy.execute("COMMIT")
-                for part, edges in ends.items():
-                    for first in range(edges.earliest, edges.end, _SLICE):
-                        self._copy_slice(source, copy, part, first, min(first + _SLICE, edges.end))
-                        await self._clock.sleep(0)
-            finally:
-                copy.close()
-
-    def _copy_slice(
-        self, source: sqlite3.Connection, copy: sqlite3.Connection, part: int, first: int, end: int
-    ) -> None:
-        rows = source.execute("SELECT * FROM record WHERE part = ? AND offset >= ? AND offset < ?", (part, first, end))
-        copy.execute("BEGIN")
-        copy.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
-        copy.execute("COMMIT")
+            ends = {part: self._edges[partition] for partition, part in self._parts.items()}
+            await copy_log(self._open_db(), target, ends, self._clock)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[sqlite3.Connection]:
@@ -330,35 +292,3 @@ class EmbeddedBus:
         if self._db is None:
             raise BusUnavailable("the log is not open")
         return self._db
-
-
-class EmbeddedPublisher:
-    """Publishes into one embedded log. A failed transaction leaves nothing behind."""
-
-    def __init__(self, bus: EmbeddedBus) -> None:
-        self._bus = bus
-        self._closed: set[TopicPartition] = set()
-
-    async def publish(self, batches: Mapping[TopicPartition, Sequence[Message]]) -> dict[TopicPartition, int]:
-        """Append durably; after a failure the partitions stay closed until ``reopen``."""
-        refuse_closed(self._closed, batches)
-        cuts = cut(batches)
-        self._closed |= cuts.keys()  # at once: a later call of this turn must not overtake the refused part
-        try:
-            firsts = await self._bus.append(before(batches, cuts) if cuts else batches)
-        except PublishFailed as error:
-            self._closed |= error.durable.keys()
-            raise
-        except BusUnavailable as error:
-            self._closed |= batches.keys()
-            raise PublishFailed(dict.fromkeys(batches, 0), str(error)) from error
-        if cuts:
-            raise PublishFailed(cuts, "a value is longer than 256 KiB")
-        return firsts
-
-    async def reopen(self) -> None:
-        """Take messages for all partitions again."""
-        self._closed.clear()
-
-    async def close(self) -> None:
-        """Nothing is held."""

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from router.bus.checks import before, cut, refuse_closed
 from router.bus.groups import Group
 from router.bus.local import Edges, LocalReader, LocalSubscription, Record, subscribe
+from router.bus.local_publisher import LocalPublisher
 from router.errors import BusUnavailable, PublishFailed
 from router.events import Message, TopicPartition
 from router.ports import Clock, Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
@@ -73,7 +73,7 @@ class MemoryBus:
 
     async def publisher(self) -> Publisher:
         """A publisher."""
-        return MemoryPublisher(self)
+        return LocalPublisher(self.append)
 
     async def subscribe(
         self,
@@ -145,35 +145,3 @@ class MemoryBus:
     def _require_up(self) -> None:
         if self.faults.down():
             raise BusUnavailable("the broker is away")
-
-
-class MemoryPublisher:
-    """Publishes into a log in memory."""
-
-    def __init__(self, bus: MemoryBus) -> None:
-        self._bus = bus
-        self._closed: set[TopicPartition] = set()
-
-    async def publish(self, batches: Mapping[TopicPartition, Sequence[Message]]) -> dict[TopicPartition, int]:
-        """Append; after a failure the partitions stay closed until ``reopen``."""
-        refuse_closed(self._closed, batches)
-        cuts = cut(batches)
-        self._closed |= cuts.keys()  # at once: a later call of this turn must not overtake the refused part
-        try:
-            firsts = await self._bus.append(before(batches, cuts) if cuts else batches)
-        except PublishFailed as error:
-            self._closed |= error.durable.keys()
-            raise
-        except BusUnavailable as error:
-            self._closed |= batches.keys()
-            raise PublishFailed(dict.fromkeys(batches, 0), str(error)) from error
-        if cuts:
-            raise PublishFailed(cuts, "a value is longer than 256 KiB")
-        return firsts
-
-    async def reopen(self) -> None:
-        """Take messages for all partitions again."""
-        self._closed.clear()
-
-    async def close(self) -> None:
-        """Nothing is held."""

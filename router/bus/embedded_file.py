@@ -1,0 +1,54 @@
+"""The embedded log's file: its tables, and a copy of it taken while it grows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from router.bus.local import Edges
+from router.ports import Clock
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS topic (name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, retention_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS part (
+  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+  earliest INTEGER NOT NULL DEFAULT 0, UNIQUE (topic, partition));
+CREATE TABLE IF NOT EXISTS record (
+  part INTEGER NOT NULL, offset INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+  key BLOB NOT NULL, headers BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (part, offset)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS committed (
+  grp TEXT NOT NULL, part INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (grp, part)) WITHOUT ROWID;
+"""
+
+SLICE: Final = 500  # rows of one turn of the loop in purge and backup
+
+
+async def copy_log(source: sqlite3.Connection, target: Path, ends: Mapping[int, Edges], clock: Clock) -> None:
+    """Copy the partitions (by row id) up to their ``ends`` into the new file ``target``.
+
+    Rows are copied rather than pages: the log only grows, so fixed ends make the copy one moment's state, and
+    sqlite3's own backup would hold the loop until it is done. Nothing may be purged meanwhile.
+    """
+    copy = sqlite3.connect(target, isolation_level=None, timeout=0)
+    try:
+        copy.executescript(SCHEMA)
+        copy.execute("BEGIN")
+        for table, columns in (("topic", 3), ("part", 4), ("committed", 3)):
+            rows = source.execute(f"SELECT * FROM {table}").fetchall()
+            copy.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
+        copy.execute("COMMIT")
+        for part, edges in ends.items():
+            for first in range(edges.earliest, edges.end, SLICE):
+                _copy_slice(source, copy, part, first, min(first + SLICE, edges.end))
+                await clock.sleep(0)
+    finally:
+        copy.close()
+
+
+def _copy_slice(source: sqlite3.Connection, copy: sqlite3.Connection, part: int, first: int, end: int) -> None:
+    rows = source.execute("SELECT * FROM record WHERE part = ? AND offset >= ? AND offset < ?", (part, first, end))
+    copy.execute("BEGIN")
+    copy.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+    copy.execute("COMMIT")
