@@ -1,0 +1,201 @@
+"""The HTTP client of connectors: says whether a failed request had left, which decides between *transient* and
+*uncertain*, and reads answers whatever charset they claim.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+
+from router.sdk.manifest import Manifest
+from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, Transient, Unauthorised, Uncertain
+
+LONGEST_ANSWER: Final = 16 * 1_048_576
+CHARSETS: Final = ("utf-8", "windows-1258")
+
+
+class HttpConfig(BaseModel):
+    """Where a partner is and how to get there. Files are PEM."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    connections: int = 32
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def text(self) -> str:
+        """The body as text: UTF-8 first, then the declared charset, then the Vietnamese code page."""
+        declared = self.headers.get("content-type", "").rpartition("charset=")[2].strip('"; ').lower()
+        for charset in (CHARSETS[0], declared, CHARSETS[1]):
+            try:
+                return self.body.decode(charset)
+            except (UnicodeDecodeError, LookupError):
+                continue
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ``Uncertain``: what cannot be read may have been done."""
+        try:
+            return json.loads(self.text())
+        except ValueError:
+            raise Uncertain(
+                "unreadable_answer", f"status {self.status}, {len(self.body)} bytes that are no JSON"
+            ) from None
+
+
+class UnclassifiedAnswer(Exception):
+    """A partner's answer that no row of the error map fits: tried a few times, then a dead letter."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"code {code}: {message}" if message else f"code {code}")
+        self.code = code
+
+
+class Http:
+    """One session per connector instance. No retries here: those are the dispatcher's."""
+
+    def __init__(self, config: HttpConfig) -> None:
+        self._config = config
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the session; nothing is connected yet."""
+        connector = aiohttp.TCPConnector(limit=self._config.connections, ssl=_tls(self._config))
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_left)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            trace_configs=[trace],
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._config.connect_timeout),
+        )
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: Any = None,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """One request. Raises ``Transient`` when it surely had not left, ``Unauthorised`` for a refused certificate,
+        ``Uncertain`` for everything that happens later.
+        """
+        if self._session is None:
+            raise Transient("not_open", "the connector is not open")
+        sent: dict[str, bool] = {}
+        content = json.dumps(json_body, ensure_ascii=False).encode() if json_body is not None else body
+        kind = {"Content-Type": "application/json; charset=utf-8"} if json_body is not None else {}
+        try:
+            async with self._session.request(
+                method,
+                self._config.base_url.rstrip("/") + path,
+                data=form if form is not None else content,
+                params=query,
+                headers={**kind, **(headers or {})},
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._config.connect_timeout),
+                trace_request_ctx=sent,
+                allow_redirects=False,
+            ) as response:
+                read = await response.content.read(LONGEST_ANSWER + 1)
+                while not response.content.at_eof() and len(read) <= LONGEST_ANSWER:
+                    read += await response.content.read(LONGEST_ANSWER + 1 - len(read))
+                if len(read) > LONGEST_ANSWER:
+                    raise Uncertain("answer_too_long", f"above {LONGEST_ANSWER} bytes")
+                return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, read)
+        except aiohttp.ClientConnectorCertificateError:
+            raise Unauthorised("certificate_refused", "the partner's certificate is not trusted") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Transient("connect", type(error).__name__) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = Uncertain if sent.get("left") else Transient
+            raise failure("connection_lost" if sent.get("left") else "not_sent", type(error).__name__) from None
+
+
+def classify(
+    manifest: Manifest, operation: str, *, status: int = 200, code: str = "", message: str = "", retry_after: str = ""
+) -> Failure | Outcome | None:
+    """What an answer means: None for plain success, ``DUPLICATE`` for *has it already*, else the failure to raise.
+
+    The manifest's rows come first, then what HTTP itself says. A code that nothing fits raises ``UnclassifiedAnswer``.
+    """
+    row = manifest.error(operation, code=code, http=status, message=message)
+    if row is not None:
+        if row.outcome in (Outcome.DELIVERED, Outcome.DUPLICATE):
+            return row.outcome
+        return failure_of(row.outcome, row.reason, message or row.en, code=code or str(status), seconds=row.seconds)
+    by_status = _by_status(status, message, retry_after)
+    if by_status is not None or status >= 300:
+        return by_status
+    if code:
+        raise UnclassifiedAnswer(code, message)
+    return None
+
+
+def failure_of(outcome: Outcome, reason: str, message: str, *, code: str, seconds: float | None) -> Failure:
+    """The failure of an outcome."""
+    if outcome is Outcome.THROTTLED or outcome is Outcome.CLOSED:
+        return Throttled(reason, message, seconds=seconds or 60.0, code=code)
+    kinds: dict[Outcome, type[Failure]] = {
+        kind.outcome: kind for kind in (Rejected, Transient, Unauthorised, Invalid, Uncertain)
+    }
+    if outcome not in kinds:
+        raise UnclassifiedAnswer(code, message)
+    return kinds[outcome](reason, message, code=code)
+
+
+def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
+    code = str(status)
+    if status < 300:
+        return None
+    if status in (401, 403):
+        return Unauthorised("http_unauthorised", message, code=code)
+    if status in (429, 503):
+        if retry_after.strip().isdigit():
+            return Throttled("retry_after", message, seconds=float(retry_after), code=code)
+        return Transient("busy", message, code=code)
+    if status == 408 or status >= 500:
+        return Uncertain("server_error", message, code=code)
+    if status < 400:
+        return Invalid("redirected", message, code=code)
+    return Invalid("http_refused", message, code=code)
+
+
+async def _left(_session: object, context: Any, _params: object) -> None:
+    context.trace_request_ctx["left"] = True
+
+
+def _tls(config: HttpConfig) -> ssl.SSLContext | bool:
+    if not config.ca_file and not config.cert_file:
+        return True
+    context = ssl.create_default_context(cafile=config.ca_file)
+    if config.cert_file:
+        context.load_cert_chain(config.cert_file, config.key_file)
+    return context

@@ -1,0 +1,7 @@
+"""What connector tests and demos use: simulated partners with quirks, a clock that a test moves, golden cases."""
+
+from router.sdk.testing.clock import CountingIds, ManualClock
+from router.sdk.testing.quirks import Quirk, Quirks
+from router.sdk.testing.simulator import Effect, Incoming, Simulator, answer_json
+
+__all__ = ["CountingIds", "Effect", "Incoming", "ManualClock", "Quirk", "Quirks", "Simulator", "answer_json"]

@@ -1,0 +1,216 @@
+"""A simulated partner: an HTTP server on loopback with the partner's endpoints, its quirks, and its own outbox.
+
+It records what took effect, in order, so that a checker can compare it with what was sent; and it pushes its own
+messages to the router until they are received, in order per dossier, as a real partner's outbox does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from router.ports import Clock
+from router.sdk.testing.quirks import Quirk, Quirks
+
+PUSH_PAUSE: Final = 0.2
+PUSH_TRIES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that took effect at the partner: ``identity`` is the business identity by which it must happen once.
+
+    ``repeated`` marks a request that was recognised and had no second effect.
+    """
+
+    code: str
+    operation: str
+    identity: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request to the partner."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What the answer is: status, body, headers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Incoming], Awaitable[Outgoing]]
+
+
+def answer_json(value: Any, status: int = 200) -> Outgoing:
+    """A JSON answer in UTF-8."""
+    body = json.dumps(value, ensure_ascii=False).encode()
+    return Outgoing(status, body, {"Content-Type": "application/json; charset=utf-8"})
+
+
+class Simulator:
+    """Base of all simulated partners. Subclasses add routes in their constructor by ``route``."""
+
+    def __init__(self, clock: Clock, quirks: Quirks | None = None) -> None:
+        self.clock, self.quirks = clock, quirks or Quirks()
+        self.effects: list[Effect] = []
+        self.pushed = 0
+        self._done: set[tuple[str, str]] = set()
+        self._routes: list[tuple[str, str, str, Handler]] = []
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._outboxes: dict[str, deque[Callable[[], Awaitable[bool]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = ""
+
+    def route(self, method: str, path: str, operation: str, handler: Handler) -> None:
+        """Serve an endpoint; quirks are planned by operation."""
+        self._routes.append((method, path, operation, handler))
+
+    def effect(self, code: str, operation: str, identity: str) -> bool:
+        """Record an effect; False if this identity took effect before (a repetition)."""
+        known = (operation, identity) in self._done
+        self._done.add((operation, identity))
+        self.effects.append(Effect(code, operation, identity, repeated=known))
+        return not known
+
+    async def start(self) -> str:
+        """Serve on a free loopback port; the base URL."""
+        app = web.Application(client_max_size=64 * 1_048_576)
+        for method, path, operation, handler in self._routes:
+            app.router.add_route(method, path, self._served(operation, handler))
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        address = self._runner.addresses[0]
+        self.url = f"http://127.0.0.1:{address[1]}"
+        self._session = aiohttp.ClientSession()
+        return self.url
+
+    async def stop(self) -> None:
+        """End the server and what is still being pushed."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def push(self, code: str, url: str, body: Callable[[], tuple[bytes, Mapping[str, str]]]) -> None:
+        """Queue a message to the router behind earlier ones of the same dossier. ``body`` makes content and headers
+        for each try (a signature has its time).
+        """
+        self.later(code, lambda: self._post(url, body))
+
+    def later(self, code: str, action: Callable[[], Awaitable[bool]]) -> None:
+        """Queue an action behind earlier ones of the same dossier; it is tried again until it says True."""
+        waiting = self._outboxes.setdefault(code, deque())
+        waiting.append(action)
+        if len(waiting) == 1:
+            task = asyncio.create_task(self._drain(code, waiting))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def idle(self) -> bool:
+        """Whether nothing is left to be pushed."""
+        return not self._outboxes
+
+    async def _drain(self, code: str, waiting: deque[Callable[[], Awaitable[bool]]]) -> None:
+        while waiting:
+            for _ in range(PUSH_TRIES):
+                if await waiting[0]():
+                    break
+                await self.clock.sleep(PUSH_PAUSE)
+            waiting.popleft()
+        del self._outboxes[code]
+
+    async def _post(self, url: str, body: Callable[[], tuple[bytes, Mapping[str, str]]]) -> bool:
+        assert self._session is not None
+        content, headers = body()
+        try:
+            async with self._session.post(url, data=content, headers=headers) as response:
+                await response.read()
+                received = response.status < 300
+        except (aiohttp.ClientError, OSError):
+            return False
+        self.pushed += received
+        return received
+
+    def _served(self, operation: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            quirk = self.quirks.take(operation)
+            incoming = Incoming(
+                request.method,
+                request.path,
+                dict(request.query),
+                {name.lower(): value for name, value in request.headers.items()},
+                await request.read(),
+            )
+            before = await self._before(quirk, operation)
+            if before is not None:
+                return before
+            return await self._after(quirk, await handler(incoming), request)
+
+        return serve
+
+    async def _before(self, quirk: Quirk | None, operation: str) -> web.Response | None:
+        """The answer of quirks that do no work."""
+        if quirk is Quirk.SLOW:
+            await self.clock.sleep(self.quirks.delay)
+        if quirk is Quirk.BUSY:
+            return web.Response(status=503)
+        if quirk is Quirk.BUSY_WITH_TIME:
+            return web.Response(status=503, headers={"Retry-After": "1"})
+        if quirk in (Quirk.OK_WITH_ERROR, Quirk.DUPLICATE_ACK):
+            return _response(self.quirk_answer(quirk, operation))
+        return None
+
+    def quirk_answer(self, quirk: Quirk, operation: str) -> Outgoing:
+        """The partner's own words for an error under HTTP 200, or for *exists already*; subclasses say them."""
+        return answer_json({})
+
+    async def _after(self, quirk: Quirk | None, made: Outgoing, request: web.Request) -> web.StreamResponse:
+        """The answer after the work was done."""
+        if quirk is Quirk.FAIL_AFTER_WORK:
+            return web.Response(status=500, text="Internal Server Error")
+        if quirk is Quirk.WRONG_CHARSET:
+            text = made.body.decode()
+            return web.Response(status=made.status, body=text.encode("utf-16-le"), headers=dict(made.headers))
+        if quirk is Quirk.RESET:
+            cut = web.StreamResponse(status=200, headers={"Content-Length": str(len(made.body) + 100)})
+            await cut.prepare(request)
+            await cut.write(made.body[: len(made.body) // 2])
+            if request.transport is not None:
+                request.transport.abort()
+            return cut
+        return _response(made)
+
+
+def _response(made: Outgoing) -> web.Response:
+    return web.Response(status=made.status, body=made.body, headers=dict(made.headers))
