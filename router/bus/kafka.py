@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 
 from router.bus import kafka_admin
-from router.bus.kafka_errors import translated
+from router.bus.kafka_errors import answered, translated
 from router.bus.kafka_publisher import KafkaPublisher
 from router.bus.kafka_reader import KafkaReader
 from router.bus.kafka_settings import KafkaSettings
@@ -61,7 +61,7 @@ class KafkaBus:
         except BaseException:
             await consumer.stop()
             raise
-        return KafkaSubscription(consumer)
+        return KafkaSubscription(consumer, self._settings.request_timeout_ms / 1000)
 
     async def reader(self, group: str) -> Reader:
         """A consumer with positions of the caller's."""
@@ -72,7 +72,7 @@ class KafkaBus:
         except BaseException:
             await consumer.stop()
             raise
-        return KafkaReader(consumer)
+        return KafkaReader(consumer, self._settings.request_timeout_ms / 1000)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -95,8 +95,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client 
 class KafkaSubscription:
     """A member of a consumer group (eager rebalancing: all partitions go, then the new ones come)."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
+    def __init__(self, consumer: AIOKafkaConsumer, patience: float) -> None:
+        self._consumer, self._patience = consumer, patience
 
     async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]:
         """What is there, or comes within ``timeout`` seconds."""
@@ -108,7 +108,7 @@ class KafkaSubscription:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit; ``BusUnavailable`` when a partition was revoked or the generation is over."""
         if offsets:
-            with translated("commit"):
+            async with answered("commit", self._patience):
                 await self._consumer.commit(_clients(offsets))
 
     async def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -124,7 +124,7 @@ class KafkaSubscription:
         owned = list(self._consumer.assignment())
         if not owned:
             return {}
-        with translated("lag"):
+        async with answered("lag", self._patience):
             ends = await self._consumer.end_offsets(owned)
             firsts = await self._consumer.beginning_offsets(owned)
             commits = await asyncio.gather(*(self._consumer.committed(partition) for partition in owned))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
@@ -17,3 +18,11 @@ def translated(what: str) -> Iterator[None]:
         yield
     except (KafkaError, IllegalStateError, OSError, TimeoutError) as error:
         raise BusUnavailable(f"{what}: {type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def answered(what: str, seconds: float) -> AsyncIterator[None]:
+    """As ``translated``, and ``BusUnavailable`` after ``seconds``: the client asks a broker that is gone for ever."""
+    with translated(what):
+        async with asyncio.timeout(seconds):
+            yield

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
-from router.bus.kafka_errors import translated
+from router.bus.kafka_errors import answered, translated
 from router.errors import PositionOutOfRange
 from router.events import Fetched, TopicPartition
 
@@ -17,8 +17,8 @@ from router.events import Fetched, TopicPartition
 class KafkaReader:
     """A consumer whose partitions and positions the caller sets."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
+    def __init__(self, consumer: AIOKafkaConsumer, patience: float) -> None:
+        self._consumer, self._patience = consumer, patience
         self._partitions: frozenset[ClientPartition] = frozenset()
         self._paused: frozenset[ClientPartition] = frozenset()
         self._generation = 0
@@ -68,20 +68,20 @@ class KafkaReader:
 
     async def earliest(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where partitions begin."""
-        with translated("earliest"):
+        async with answered("earliest", self._patience):
             found = await self._consumer.beginning_offsets([ClientPartition(*partition) for partition in partitions])
         return {TopicPartition(*partition): offset for partition, offset in found.items()}
 
     async def latest(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset of the next record of partitions."""
-        with translated("latest"):
+        async with answered("latest", self._patience):
             found = await self._consumer.end_offsets([ClientPartition(*partition) for partition in partitions])
         return {TopicPartition(*partition): offset for partition, offset in found.items()}
 
     async def note(self, positions: Mapping[TopicPartition, int]) -> None:
         """Commit under the group's name without being a member."""
         if positions:
-            with translated("note"):
+            async with answered("note", self._patience):
                 await self._consumer.commit({ClientPartition(*p): offset for p, offset in positions.items()})
 
     async def close(self) -> None:
