@@ -31,6 +31,7 @@ class _Epoch:
     """One producer, the partitions closed under it, and each partition's turn-taking (first come, first served)."""
 
     producer: AIOKafkaProducer
+    patience: float  # seconds for one batch: the client keeps a batch for a broker that is gone without end
     closed: set[TopicPartition] = field(default_factory=set)
     turns: defaultdict[TopicPartition, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     over: bool = False
@@ -78,7 +79,7 @@ class KafkaPublisher:
         except BaseException:
             await _stop(producer)
             raise
-        self._epoch = _Epoch(producer)
+        self._epoch = _Epoch(producer, 2 * self._settings.request_timeout_ms / 1000)
 
     async def close(self) -> None:
         """Let go of the producer."""
@@ -119,8 +120,9 @@ class _Send:
         producer = self.epoch.producer
         batch = producer.create_batch()
         count = _fill(batch, self.messages, self.durable)
-        future = await producer.send_batch(batch, self.partition.topic, partition=self.partition.partition)
-        metadata = await future
+        async with asyncio.timeout(self.epoch.patience):
+            future = await producer.send_batch(batch, self.partition.topic, partition=self.partition.partition)
+            metadata = await future
         if self.first < 0:
             self.first = metadata.offset
         self.durable += count
