@@ -21,6 +21,8 @@ RouterError
 │   ├── BadRequest 400          malformed body
 │   ├── Unauthenticated 401
 │   ├── TooLarge 413
+│   ├── Unsupported 415         an encoding of the body that is not taken
+│   ├── TooMany 429             over the source's share; ``retry_after`` seconds
 │   └── NotReceived 503         could not be made durable: the partner must send it again
 ├── ObjectError                 an attachment is missing or is not what its hash says
 └── OrderRefused                an operator's order that cannot be carried out: why, and what would help
@@ -149,6 +151,22 @@ class TooLarge(IngressError):
     """Longer than the route takes."""
 
     status = 413
+
+
+class Unsupported(IngressError):
+    """In an encoding that is not taken, for instance compressed."""
+
+    status = 415
+
+
+class TooMany(IngressError):
+    """More than the source's share of requests. ``retry_after`` is in seconds."""
+
+    status = 429
+
+    def __init__(self, vi: str, en: str, retry_after: float) -> None:
+        super().__init__(vi, en)
+        self.retry_after = retry_after
 
 
 class NotReceived(IngressError):

@@ -1,12 +1,15 @@
-"""From an emission to a bus message: id, headers, payload. Pure."""
+"""From an emission to a bus message: payload, id, headers. Pure: the same message always gives the same id."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from hashlib import blake2b, sha256
 from hmac import digest as hmac_digest
-from typing import Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
+from router.errors import BadRequest, CodecError, TooLarge
 from router.events import (
     CE_ADDRESSED_TO,
     CE_CAUSATION_ID,
@@ -19,65 +22,141 @@ from router.events import (
     CE_SPECVERSION,
     CE_SUBJECT,
     CE_TIME,
+    CE_TRACEPARENT,
     CE_TYPE,
     CONTENT_TYPE,
     LGSP_DIGEST,
+    LGSP_LINK,
+    LGSP_REFERENCE,
     URGENT,
     Header,
+    Headers,
     derived_id,
 )
-from router.sdk.inbound import DOSSIER_CODE, Emission
+from router.sdk.inbound import Emission, Reference
 
 AVRO: Final = b"application/avro"
+LONGEST_PAYLOAD: Final = 262_144  # bytes; attachments travel by claim check
+_SEPARATOR: Final = "\x1f"
+_UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP_REFERENCE})
+
+Encode = Callable[[str, Mapping[str, Any]], bytes]
 
 
-def content_hash(emission: Emission) -> bytes:
-    """What tells one message from another where the partner gives no identity: type and the partner's own bytes."""
-    return blake2b(emission.type.encode() + b"\x00" + emission.original, digest_size=16).digest()
+class Draft(NamedTuple):
+    """An emission ready to be identified. ``digest`` hashes the partner's own bytes; ``ordinal`` counts the events
+    that one message identity of the partner means.
+    """
+
+    emission: Emission
+    payload: bytes
+    digest: bytes
+    ordinal: int
+
+
+def drafts_of(emissions: Sequence[Emission], encode: Encode) -> list[Draft]:
+    """The emissions of one request, encoded. Raises ``BadRequest`` for what cannot be an event, ``TooLarge`` for a
+    payload above 256 KiB.
+    """
+    drafts: list[Draft] = []
+    meanings: dict[tuple[str, str], list[tuple[str, Reference]]] = {}
+    for emission in emissions:
+        if not emission.subject.value or emission.time.tzinfo is None:
+            raise BadRequest("Thiếu mã hồ sơ hoặc thời điểm", "a message without a code, or without a zoned time")
+        payload = _encoded(emission, encode)
+        meaning = (emission.type, emission.subject)
+        meant = meanings.setdefault((emission.operation, emission.identity), [])
+        if meaning not in meant:
+            meant.append(meaning)
+        ordinal = meant.index(meaning) if emission.identity else 0
+        drafts.append(Draft(emission, payload, _hash(emission.original or payload), ordinal))
+    return drafts
 
 
 def owner_hash(owner: str, key: bytes) -> bytes | None:
     """The applicant's identity as a keyed hash: the space of 12-digit ids can be enumerated, a plain hash reversed."""
+    owner = owner.strip()
     return hmac_digest(key, owner.encode(), sha256)[:16] if owner and key else None
 
 
-def event_id(source: str, emission: Emission, occurrence: int | None) -> str:
-    """The deterministic id: from the partner's own identity, else from content and occurrence."""
-    if occurrence is None:
-        return derived_id(source, emission.type, emission.operation, emission.identity)
-    subject = emission.subject
+def event_id(source: str, draft: Draft, occurrence: int) -> str:
+    """The deterministic id: from the partner's own identity of the message, else from content and ``occurrence``."""
+    emission, subject = draft.emission, draft.emission.subject
+    if emission.identity:
+        more = (draft.ordinal,) if draft.ordinal else ()
+        return derived_id("message", source, emission.operation, emission.identity, *more)
+    content = draft.digest.hex()
     return derived_id(
-        source,
-        emission.type,
-        emission.operation,
-        subject.scheme,
-        subject.value,
-        content_hash(emission).hex(),
-        occurrence,
+        "content", source, emission.operation, emission.type, subject.scheme, subject.value, content, occurrence
     )
 
 
-def headers(source: str, emission: Emission, identity: str, *, urgent: bool) -> list[Header]:
-    """CloudEvents attributes in binary mode. Parts that are not given are left out."""
-    subject = emission.subject
+def untied(source: str, draft: Draft, identity: str, traceparent: str = "") -> list[Header]:
+    """Headers of an event that is not tied to its dossier yet: its reference and its links stand in for the key.
+
+    Only documents have a class: a dossier's lane is always ordinary, or its events would go out in two lanes.
+    """
+    emission = draft.emission
     made: list[Header] = [
         (CE_SPECVERSION, b"1.0"),
         (CE_ID, identity.encode()),
         (CE_SOURCE, source.encode()),
         (CE_TYPE, emission.type.encode()),
-        (CE_SUBJECT, subject.value.encode()),
+        (CE_SUBJECT, emission.subject.value.encode()),
         (CE_TIME, emission.time.astimezone(UTC).isoformat(timespec="microseconds").encode()),
         (CONTENT_TYPE, AVRO),
-        (LGSP_DIGEST, blake2b(emission.original, digest_size=16).digest()),
+        (LGSP_DIGEST, draft.digest),
+        (LGSP_REFERENCE, reference_bytes(emission.subject)),
     ]
     optional = {
-        CE_DOSSIER: subject.value if subject.scheme == DOSSIER_CODE else "",
         CE_PROCEDURE: emission.procedure,
         CE_ADDRESSED_TO: emission.addressed_to,
         CE_CORRELATION_ID: emission.correlation_id,
         CE_CAUSATION_ID: emission.causation_id,
+        CE_TRACEPARENT: traceparent,
     }
     made += [(name, value.encode()) for name, value in optional.items() if value]
+    made += [(LGSP_LINK, reference_bytes(reference)) for reference in emission.references]
+    if emission.urgent and is_document(emission.type):
+        made.append((CE_PRIORITY, URGENT))
+    return made
+
+
+def tied(headers: Headers, key: UUID, code: str, *, urgent: bool) -> list[Header]:
+    """The same headers once the dossier or document is known: its id, its textual code, its class."""
+    made = [pair for pair in headers if pair[0] not in _UNTIED]
+    made += [(CE_SUBJECT, code.encode()), (CE_DOSSIER, str(key).encode())]
     if urgent:
         made.append((CE_PRIORITY, URGENT))
     return made
+
+
+def is_document(event_type: str) -> bool:
+    """Whether an event is about a document rather than a dossier."""
+    return event_type.startswith("document.")
+
+
+def reference_bytes(reference: Reference) -> bytes:
+    """A reference as a header's value."""
+    return f"{reference.scheme}{_SEPARATOR}{reference.value}".encode()
+
+
+def read_reference(value: bytes) -> Reference:
+    """The reference of a header made by ``reference_bytes``."""
+    scheme, _, number = value.decode().partition(_SEPARATOR)
+    return Reference(scheme, number)
+
+
+def _encoded(emission: Emission, encode: Encode) -> bytes:
+    try:
+        payload = encode(emission.type, emission.record.model_dump())
+    except CodecError as error:
+        text = f"{emission.type}: the record breaks its contract"
+        raise BadRequest("Dữ liệu không đúng định dạng", text) from error
+    if len(payload) > LONGEST_PAYLOAD:
+        raise TooLarge("Bản ghi vượt quá 256 KiB; hãy gửi tệp đính kèm riêng", "the record is above 256 KiB")
+    return payload
+
+
+def _hash(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()

@@ -1,29 +1,63 @@
 """Receiving: an emission is received when it is durable on the bus, or in the ledger while it waits for its dossier.
 
-Concurrent requests share publishes. A failed publish fails every request that was in it, and the publisher is reopened
-before anything newer is handed over; the partner sends again, under the same ids.
+Requests are taken in the order of arrival, in slices: one transaction, then one publish, then the next slice. So what
+arrives meanwhile shares the next flush, and nothing newer is ever handed over around a failed part. What could not be
+published fails the requests it belongs to; their partners send again, under the same ids.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from router.errors import BusError, LedgerError, NotReceived, PublishFailed, TooLarge
-from router.events import Message, TopicPartition, input_topic_of, partition_of
-from router.ingress.identity import Encoded, Outgoing, Windows, identify
+from router.errors import BadRequest, BusError, LedgerError, NotReceived, PublishFailed, RowRefused
+from router.events import Message, TopicPartition, partition_of
+from router.ingress.envelope import Draft, Encode, drafts_of
+from router.ingress.identity import Outgoing, Sender, Windows, identify, lock_all
 from router.ports import Bus, Clock, Ledger, Publisher
 from router.sdk.inbound import Emission
 from router.sdk.manifest import Manifest
 
-LONGEST_PAYLOAD = 262_144 - 4_096
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
-Encode = Callable[[str, Mapping[str, Any]], bytes]
+SLICE: Final = 64  # emissions in one transaction: about 30 ms of the loop on SQLite
+
+
+@dataclass(slots=True)
+class Submission:
+    """A request's emissions on their way. ``taken`` of the drafts are in a slice or through."""
+
+    sender: Sender
+    drafts: Sequence[Draft]
+    done: asyncio.Future[None]
+    taken: int = 0
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more of it is taken; whoever waits learns why."""
+        self.taken = len(self.drafts)
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def settle(self) -> None:
+        """A slice went through; the last one ends the wait."""
+        if self.taken == len(self.drafts) and not self.done.done():
+            self.done.set_result(None)
+
+
+class Part(NamedTuple):
+    """What a slice takes of one submission."""
+
+    submission: Submission
+    drafts: Sequence[Draft]
 
 
 class Intake:
-    """What all inbound sides of a process hand their emissions to."""
+    """What all inbound sides of a process hand their emissions to. ``received`` counts emissions made durable."""
 
     def __init__(
         self, bus: Bus, ledger: Ledger, clock: Clock, encode: Encode, *, partitions: int, owner_key: bytes
@@ -31,92 +65,137 @@ class Intake:
         self._bus, self._ledger, self._clock, self._encode = bus, ledger, clock, encode
         self._partitions, self._owner_key = partitions, owner_key
         self._publisher: Publisher | None = None
-        self._queue: list[tuple[list[Outgoing], asyncio.Future[None]]] = []
-        self._publishing: asyncio.Task[None] | None = None
-        self._order = asyncio.Lock()
+        self._queue: deque[Submission] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        self._closed = False
         self.received = 0
+        self.slices = 0
 
-    async def receive(self, source: str, manifest: Manifest, emissions: Sequence[Emission]) -> None:
-        """Make emissions durable, in order. Raises ``TooLarge`` for a payload that a claim check should carry, and
-        ``NotReceived`` when bus or ledger cannot take it now.
+    async def receive(
+        self, source: str, manifest: Manifest, emissions: Sequence[Emission], *, traceparent: str = ""
+    ) -> None:
+        """Make emissions durable, in order. Repetitions go on under the same id and are recognised at acceptance.
+
+        Raises ``BadRequest`` for what cannot be stored, ``TooLarge`` for a payload that a claim check should carry,
+        ``NotReceived`` when bus or ledger cannot take it now: then some of it may be durable, and all is to be sent
+        again.
         """
         if not emissions:
             return
-        encoded = [self._encoded(emission) for emission in emissions]
+        drafts = drafts_of(emissions, self._encode)
+        if self._closed:
+            raise not_now()
         windows = Windows(manifest.inbound.repeat_window, manifest.inbound.wait_window)
-        async with self._order:  # what is identified first is published first
-            now = self._clock.now()
-            try:
-                outgoing = await self._ledger.write(
-                    lambda conn: identify(conn, source, encoded, windows, self._owner_key, now=now)
-                )
-            except LedgerError as error:
-                raise _not_now() from error
-            done = self._publish(outgoing)
-        await done
+        sender = Sender(source, windows, self._owner_key, traceparent)
+        submission = Submission(sender, drafts, asyncio.get_running_loop().create_future())
+        self._queue.append(submission)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        await submission.done
         self.received += len(emissions)
 
     async def close(self) -> None:
-        """Finish what is being published."""
-        if self._publishing is not None:
-            await self._publishing
+        """Take nothing more, finish what was taken."""
+        self._closed = True
+        if self._draining is not None:
+            await self._draining
         if self._publisher is not None:
             await self._publisher.close()
-
-    def _encoded(self, emission: Emission) -> Encoded:
-        payload = self._encode(emission.type, emission.record.model_dump())
-        if len(payload) > LONGEST_PAYLOAD:
-            raise TooLarge("Bản ghi vượt quá 256 KiB; hãy gửi tệp đính kèm riêng", "the record is above 256 KiB")
-        return Encoded(emission, payload)
-
-    def _publish(self, outgoing: list[Outgoing]) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((outgoing, done))
-        if self._publishing is None:
-            self._publishing = asyncio.create_task(self._drain())
-        return done
+            self._publisher = None
 
     async def _drain(self) -> None:
-        while self._queue:
-            waiting, self._queue = self._queue, []
-            problem = await self._publish_once([each for outgoing, _ in waiting for each in outgoing])
-            for _, done in waiting:
-                if done.cancelled():
-                    continue
-                if problem is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(_not_now())
-        self._publishing = None
+        while parts := self._next_slice():
+            self.slices += 1
+            try:
+                await self._publish(await self._identify(parts))
+            except Exception as error:  # a defect: everyone concerned gets it raised, none is left waiting
+                for part in parts:
+                    part.submission.fail(error)
+        self._draining = None
 
-    async def _publish_once(self, outgoing: Sequence[Outgoing]) -> BusError | None:
+    def _next_slice(self) -> list[Part]:
+        """The oldest emissions not taken yet, in the order of arrival."""
+        parts: list[Part] = []
+        room = SLICE
+        while self._queue and room:
+            submission = self._queue[0]
+            taken = submission.drafts[submission.taken : submission.taken + room]
+            submission.taken += len(taken)
+            room -= len(taken)
+            if submission.taken == len(submission.drafts):
+                self._queue.popleft()
+            if taken:
+                parts.append(Part(submission, taken))
+        return parts
+
+    async def _identify(self, parts: Sequence[Part]) -> list[tuple[Submission, list[Outgoing]]]:
+        """What to publish for each part that the ledger took. A row it refuses is looked for request by request."""
+        now = self._clock.now()
+        try:
+            made = await self._ledger.write(lambda conn: _identify_all(conn, parts, now))
+        except RowRefused:
+            if len(parts) > 1:
+                return [placed for part in parts for placed in await self._identify([part])]
+            text = "a text that cannot be stored, for instance with a NUL"
+            parts[0].submission.fail(BadRequest("Dữ liệu có ký tự không lưu được", text))
+            return []
+        except LedgerError:
+            for part in parts:
+                part.submission.fail(not_now())
+            return []
+        return [(part.submission, outgoing) for part, outgoing in zip(parts, made, strict=True)]
+
+    async def _publish(self, placed: Sequence[tuple[Submission, list[Outgoing]]]) -> None:
+        """One publish for the slice; each request succeeds or fails by what became of its own messages."""
+        batches: dict[TopicPartition, list[Message]] = {}
+        ends: list[dict[TopicPartition, int]] = []  # per request: the length of a batch up to its last message
+        for _, outgoing in placed:
+            mine: dict[TopicPartition, int] = {}
+            for topic, message in outgoing:
+                place = TopicPartition(topic, partition_of(message[0], self._partitions))
+                batch = batches.setdefault(place, [])
+                batch.append(message)
+                mine[place] = len(batch)
+            ends.append(mine)
+        durable = await self._hand_over(batches)
+        for (submission, _), mine in zip(placed, ends, strict=True):
+            if all(durable.get(place, end) >= end for place, end in mine.items()):
+                submission.settle()
+            else:
+                submission.fail(not_now())
+
+    async def _hand_over(self, batches: Mapping[TopicPartition, Sequence[Message]]) -> Mapping[TopicPartition, int]:
+        """Publish; for every partition that failed, how many messages are known to be durable."""
+        if not batches:
+            return {}
         try:
             if self._publisher is None:
                 self._publisher = await self._bus.publisher()
-            await self._publisher.publish(self._batches(outgoing))
-        except PublishFailed as error:
-            await self._reopen()
-            return error
+            await self._publisher.publish(batches)
         except BusError as error:
-            return error
-        return None
+            await self._reopen()
+            return error.durable if isinstance(error, PublishFailed) else dict.fromkeys(batches, 0)
+        return {}
 
     async def _reopen(self) -> None:
-        assert self._publisher is not None
+        """Before anything newer. A publisher that cannot be reopened is replaced."""
+        if self._publisher is None:
+            return
         try:
             await self._publisher.reopen()
         except BusError:
-            self._publisher = None
-
-    def _batches(self, outgoing: Sequence[Outgoing]) -> dict[TopicPartition, list[Message]]:
-        batches: dict[TopicPartition, list[Message]] = {}
-        for topic, event_type, message in outgoing:
-            place = TopicPartition(topic or input_topic_of(event_type), partition_of(message[0], self._partitions))
-            batches.setdefault(place, []).append(message)
-        return batches
+            publisher, self._publisher = self._publisher, None
+            with suppress(BusError):
+                await publisher.close()
 
 
-def _not_now() -> NotReceived:
+def _identify_all(conn: Connection, parts: Sequence[Part], now: int) -> list[list[Outgoing]]:
+    lock_all(conn, (draft for part in parts for draft in part.drafts))
+    return [identify(conn, part.submission.sender, part.drafts, now=now) for part in parts]
+
+
+def not_now() -> NotReceived:
+    """What a partner is told when it should send the same again later."""
     return NotReceived(
         "Hệ thống tạm thời chưa nhận được, vui lòng gửi lại", "the router cannot take this now; please send it again"
     )

@@ -1,43 +1,53 @@
-"""What one source may ask of the service at once: requests per second, and requests in flight over all."""
+"""What one source may ask of the service at once: requests per second, and a share of the requests in flight."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from router.errors import NotReceived, TooMany
 from router.ports import Clock
 
 
 class Limits:
-    """A token bucket per source and a bound on requests in flight. ``rate`` 0 means no limit."""
+    """A token bucket per source, and a bound on requests in flight of which one source may have three quarters.
+
+    ``rate`` is in requests per second, 0 means no limit; a bucket holds one second's worth. Memory is bounded by the
+    number of sources.
+    """
 
     def __init__(self, clock: Clock, *, rate: float, in_flight: int) -> None:
         self._clock, self._rate, self._most = clock, rate, in_flight
+        self._share = max(1, in_flight * 3 // 4)
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._in_flight = 0
+        self._in_flight: Counter[str] = Counter()
 
-    def retry_after(self, source: str) -> float:
-        """Take a token; 0 if there was one, else seconds until the next. A bucket holds one second's worth."""
+    @contextmanager
+    def admit(self, source: str) -> Iterator[None]:
+        """A place for one request. Raises ``TooMany`` over the source's rate, ``NotReceived`` when all places, or the
+        source's share of them, are taken.
+        """
+        if self._in_flight.total() >= self._most or self._in_flight[source] >= self._share:
+            raise NotReceived(
+                "Hệ thống đang bận, vui lòng gửi lại sau", "the router is busy; please send it again later"
+            )
+        if wait := self._wait(source):
+            raise TooMany("Gửi quá nhanh, vui lòng chờ rồi gửi lại", "too many requests; please wait", wait)
+        self._in_flight[source] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[source] -= 1
+
+    def _wait(self, source: str) -> float:
+        """Take a token; 0 if there was one, else seconds until the next."""
         if self._rate <= 0:
             return 0.0
         now = self._clock.monotonic()
         size = max(1.0, self._rate)
         tokens, since = self._buckets.get(source, (size, now))
         tokens = min(size, tokens + (now - since) * self._rate)
-        if tokens < 1.0:
-            self._buckets[source] = (tokens, now)
-            return (1.0 - tokens) / self._rate
-        self._buckets[source] = (tokens - 1.0, now)
-        return 0.0
-
-    @contextmanager
-    def slot(self) -> Iterator[bool]:
-        """A place among the requests in flight; False when all are taken."""
-        if self._in_flight >= self._most:
-            yield False
-            return
-        self._in_flight += 1
-        try:
-            yield True
-        finally:
-            self._in_flight -= 1
+        taken = tokens >= 1.0
+        self._buckets[source] = (tokens - 1.0 if taken else tokens, now)
+        return 0.0 if taken else (1.0 - tokens) / self._rate

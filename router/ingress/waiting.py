@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from router.events import LGSP_REASON, ROUTER, input_topic_of, topic_of
-from router.ingress.identity import stand_in
+from router.events import CE_PRIORITY, LGSP_LINK, LGSP_REASON, ROUTER, header, input_topic_of, topic_of
+from router.ingress.envelope import read_reference, tied
+from router.ingress.identity import UNKNOWN_DOSSIER, WAITING_LEASE, class_of, code_for, stand_in
 from router.ledger import identity as table
 from router.ledger import outbox, store
 from router.ledger.rows import Emission, Lease
@@ -15,39 +18,55 @@ from router.sdk.inbound import Reference
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-LEASE: Final = "waiting"
-PAGE: Final = 200
+LEASE: Final = WAITING_LEASE
+PAGE: Final = 100
+EVERY: Final = 1.0  # seconds
 
 
 class WaitingSweep:
-    """Works under the lease ``waiting``."""
+    """Works under the lease ``waiting``; its outbox rows belong to that lease."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger, self._clock = ledger, clock
 
     async def sweep(self, lease: Lease) -> int:
-        """Move one page on, in arrival order; how many events."""
+        """Move one page on, in arrival order; how many events. 0 as well when the lease is not ours (any more)."""
         now = self._clock.now()
         if not await self._ledger.read(lambda conn: table.due(conn, now=now, limit=1)):
             return 0
         return await self._ledger.write(lambda conn: move(conn, lease, now=now))
 
+    async def run(self, lease: Callable[[], Lease | None], stopping: Callable[[], bool]) -> None:
+        """Sweep every second while the lease is held. Raises ``LedgerError``: whoever runs it decides."""
+        while not stopping():
+            held = lease()
+            if held is None or await self.sweep(held) < PAGE:
+                await self._clock.sleep(EVERY)
+
 
 def move(conn: Connection, lease: Lease, *, now: int) -> int:
-    """Put due events into the outbox and drop them here, in one fenced transaction."""
+    """Put due events into the outbox and drop them here, in one fenced transaction.
+
+    A released event may link further references, so what waits for those is due at the next sweep.
+    """
     if not store.fence(conn, [lease]):
         return 0
     due = table.due(conn, now=now, limit=PAGE)
-    emissions = []
-    for event, key in due:
-        if key is not None:
-            topic, added = input_topic_of(event.event_type), []
-            placed = key
-        else:
-            topic, added = topic_of(ROUTER), [(LGSP_REASON, b"unknown_dossier")]
-            placed = stand_in(Reference(event.scheme, event.value))
-        headers = [*event.body.headers, *added]
-        emissions.append(Emission(topic, -1, placed.bytes, event.body.value, headers))
-    outbox.add(conn, lease.name, emissions)
+    outbox.add(conn, lease.name, [_emission(conn, event, key, now) for event, key in due])
     table.drop_waiting(conn, [event.id for event, _ in due])
     return len(due)
+
+
+def _emission(conn: Connection, event: table.Waiting, key: UUID | None, now: int) -> Emission:
+    reference = Reference(event.scheme, event.value)
+    headers = event.body.headers
+    if key is None:
+        unresolved = [*headers, (LGSP_REASON, UNKNOWN_DOSSIER.encode())]
+        return Emission(topic_of(ROUTER), -1, stand_in(reference).bytes, event.body.value, unresolved)
+    for name, value in headers:
+        if name == LGSP_LINK:
+            linked = read_reference(value)
+            table.link(conn, linked.scheme, linked.value, key, issuer=event.source, now=now)
+    urgent = class_of(conn, event.event_type, key, urgent=header(headers, CE_PRIORITY) is not None)
+    ready = tied(headers, key, code_for(conn, reference, key), urgent=urgent)
+    return Emission(input_topic_of(event.event_type), -1, key.bytes, event.body.value, ready)

@@ -6,7 +6,7 @@ person; nothing is ever merged by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -50,11 +50,7 @@ def claim(conn: Connection, scheme: str, value: str, *, issuer: str, owner: byte
     if owner is not None and theirs is None:
         conn.execute(update(alias).where(alias.c.scheme == scheme, alias.c.value == value).values(owner=owner))
     elif owner is not None and theirs != owner:
-        conn.execute(
-            insert(alias_conflict).values(
-                scheme=scheme, value=value, key=key.bytes, issuer=issuer, owner=owner, seen_at=now
-            )
-        )
+        _keep_conflict(conn, scheme, value, key, issuer=issuer, owner=owner, now=now)
         return Claim(key, True)
     return Claim(_current(conn, key), False)
 
@@ -73,10 +69,34 @@ def link(conn: Connection, scheme: str, value: str, key: UUID, *, issuer: str, n
         return True
     if _current(conn, UUID(bytes=bytes(known.key))) == key:
         return True
-    conn.execute(
-        insert(alias_conflict).values(scheme=scheme, value=value, key=key.bytes, issuer=issuer, owner=None, seen_at=now)
-    )
+    _keep_conflict(conn, scheme, value, key, issuer=issuer, owner=None, now=now)
     return False
+
+
+def is_disputed(conn: Connection, scheme: str, value: str, *, issuer: str) -> bool:
+    """Whether this issuer uses a code for an owner other than the one who has it by another issuer's claim.
+
+    Its messages that name no owner cannot be told from the first owner's by their code.
+    """
+    query = (
+        select(alias_conflict.c.id)
+        .join(alias, (alias.c.scheme == alias_conflict.c.scheme) & (alias.c.value == alias_conflict.c.value))
+        .where(alias_conflict.c.scheme == scheme, alias_conflict.c.value == value)
+        .where(alias_conflict.c.issuer == issuer, alias.c.issuer != issuer, alias_conflict.c.owner.is_not(None))
+        .limit(1)
+    )
+    return conn.execute(query).first() is not None
+
+
+def code_of(conn: Connection, key: UUID, schemes: Collection[str]) -> str:
+    """The first code in one of these number spaces that meant an internal id; empty if there is none."""
+    query = (
+        select(alias.c.value)
+        .where(alias.c.key == key.bytes, alias.c.scheme.in_(schemes))
+        .order_by(alias.c.claimed_at, alias.c.value)
+        .limit(1)
+    )
+    return str(conn.execute(query).scalar() or "")
 
 
 def merge(conn: Connection, younger: UUID, older: UUID, *, now: int) -> None:
@@ -181,6 +201,18 @@ def save_cursor(conn: Connection, source: str, name: str, value: str) -> None:
 
 def _row(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
     return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).first()
+
+
+def _keep_conflict(
+    conn: Connection, scheme: str, value: str, key: UUID, *, issuer: str, owner: bytes | None, now: int
+) -> None:
+    """One row per issuer and owner, however often it comes again."""
+    c = alias_conflict.c
+    same_owner = c.owner.is_(None) if owner is None else c.owner == owner
+    same = (c.scheme == scheme) & (c.value == value) & (c.key == key.bytes) & (c.issuer == issuer) & same_owner
+    if conn.execute(select(c.id).where(same).limit(1)).first() is None:
+        values = {"scheme": scheme, "value": value, "key": key.bytes, "issuer": issuer, "owner": owner, "seen_at": now}
+        conn.execute(insert(alias_conflict).values(values))
 
 
 def _insert_alias(
