@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 
 from router.bus import kafka_admin
-from router.bus.kafka_errors import answered, translated
+from router.bus.kafka_errors import answered, stop, translated
 from router.bus.kafka_publisher import KafkaPublisher
 from router.bus.kafka_reader import KafkaReader
 from router.bus.kafka_settings import KafkaSettings
@@ -59,7 +59,7 @@ class KafkaBus:
             with translated("join the group"):
                 await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await stop(consumer)
             raise
         return KafkaSubscription(consumer, self._settings.request_timeout_ms / 1000)
 
@@ -70,7 +70,7 @@ class KafkaBus:
             with translated("connect"):
                 await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await stop(consumer)
             raise
         return KafkaReader(consumer, self._settings.request_timeout_ms / 1000)
 
@@ -139,7 +139,7 @@ class KafkaSubscription:
 
     async def close(self) -> None:
         """Leave the group (a static member's place is kept until its session ends)."""
-        await self._consumer.stop()
+        await stop(self._consumer)
 
 
 def _clients(offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from router.errors import BusUnavailable
@@ -26,3 +27,14 @@ async def answered(what: str, seconds: float) -> AsyncIterator[None]:
     with translated(what):
         async with asyncio.timeout(seconds):
             yield
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer. With its broker gone the client lets the cancellation of its own tasks out: not ours."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        await consumer._client.close()

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
-from router.bus.kafka_errors import answered, translated
+from router.bus.kafka_errors import answered, stop, translated
 from router.errors import PositionOutOfRange
 from router.events import Fetched, TopicPartition
 
@@ -86,7 +86,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         """Leave."""
-        await self._consumer.stop()
+        await stop(self._consumer)
 
     async def _out_of_range(self, positions: Mapping[ClientPartition, int]) -> PositionOutOfRange:
         partition, position = next(iter(positions.items()))
