@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 LEASE: Final = WAITING_LEASE
 PAGE: Final = 100
-EVERY: Final = 1.0  # seconds
 
 
 class WaitingSweep:
@@ -35,13 +33,6 @@ class WaitingSweep:
         if not await self._ledger.read(lambda conn: table.due(conn, now=now, limit=1)):
             return 0
         return await self._ledger.write(lambda conn: move(conn, lease, now=now))
-
-    async def run(self, lease: Callable[[], Lease | None], stopping: Callable[[], bool]) -> None:
-        """Sweep every second while the lease is held. Raises ``LedgerError``: whoever runs it decides."""
-        while not stopping():
-            held = lease()
-            if held is None or await self.sweep(held) < PAGE:
-                await self._clock.sleep(EVERY)
 
 
 def move(conn: Connection, lease: Lease, *, now: int) -> int:
