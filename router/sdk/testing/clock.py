@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class ManualClock:
-    """Time passes only by ``advance``, or by sleeping when ``flows`` is set: then a sleep takes no time but moves it."""
+    """Time passes only by ``advance``; with ``flows`` also by sleeping, which then takes no real time."""
 
     def __init__(self, start: datetime = datetime(2025, 6, 16, 1, 0, tzinfo=UTC), *, flows: bool = False) -> None:
         self._start, self._elapsed, self._flows = start, 0.0, flows

@@ -22,7 +22,7 @@ class Quirk(StrEnum):
 
 @dataclass(slots=True)
 class Quirks:
-    """``planned`` quirks hit the next requests of an operation, in order; ``away`` is an outage of the whole partner."""
+    """``planned`` quirks hit the next requests of an operation, in order; ``away`` is an outage of the partner."""
 
     planned: dict[str, deque[Quirk]] = field(default_factory=dict)
     delay: float = 1.0

@@ -1,0 +1,22 @@
+"""The command ``lgsp``."""
+
+from __future__ import annotations
+
+import typer
+
+from router.cli import operate, routes, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Message router for public administration: run it, look into it, repair what failed.",
+)
+app.add_typer(serve.app)
+app.add_typer(operate.app)
+app.add_typer(routes.app, name="routes")
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 refused or not found well, 2 wrong configuration or usage, 3 unreachable."""
+    app()

@@ -1,0 +1,209 @@
+"""Commands of service owners: run, migrate, topics, doctor, backup, purge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from router.bus.embedded import EmbeddedBus
+from router.cli import output
+from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, run, settings_of
+from router.clock import SystemClock, SystemIds
+from router.doctor import examine
+from router.errors import ConfigError
+from router.events import TopicPartition, topic_of
+from router.ledger import purge as purging
+from router.ledger import store
+from router.ledger.migrate import migrate_ledger
+from router.lock import DirectoryLock
+from router.masking import mask_value
+from router.ports import Ledger
+from router.runtime import quiet_collector, run_loop
+from router.service import Service, build_bus, build_ledger, data_directory, topics_of
+from router.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+topics = typer.Typer(no_args_is_help=True, help="The topics of the installation.")
+app.add_typer(topics, name="topics")
+
+DAY = 86_400 * 1_000_000
+
+
+@app.command("run", epilog="Example: lgsp run --config lgsp.toml")
+def run_service(config: ConfigOption = None) -> None:
+    """Run the service until a signal stops it; stopping loses nothing."""
+    try:
+        settings = settings_of(config)
+        data_directory(settings)
+        configure_logging(settings.log_level)
+        run_loop(_serve(settings, str(config or "settings")))
+    except ConfigError as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(MISCONFIGURED) from None
+
+
+@app.command(epilog="Example: lgsp migrate --config lgsp.toml")
+def migrate(config: ConfigOption = None) -> None:
+    """Make or update the ledger's tables; safe to repeat."""
+
+    async def work() -> str:
+        settings = settings_of(config)
+        data_directory(settings)
+        return await migrate_ledger(settings.ledger_url, _password(settings))
+
+    print(f"the ledger is at revision {run(work())}")
+
+
+@topics.command("create", epilog="Example: lgsp topics create --config lgsp.toml")
+def topics_create(config: ConfigOption = None) -> None:
+    """Make the topics with the settings the installation needs; those that exist are left alone."""
+
+    async def work() -> list[str]:
+        settings = settings_of(config)
+        bus = build_bus(settings, SystemClock())
+        await bus.open()
+        try:
+            before = await bus.describe()
+            await bus.create(topics_of(settings))
+            return [spec.name for spec in topics_of(settings) if spec.name not in before]
+        finally:
+            await bus.close()
+
+    made = run(work())
+    print("\n".join(f"made {name}" for name in made) or "all topics exist")
+
+
+@app.command(epilog="Example: lgsp doctor --json")
+def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Say what is missing, wrong or unreachable, with the next step. Exit 1 if something is."""
+
+    async def work() -> list[dict[str, str]]:
+        return [finding._asdict() for finding in await examine(settings_of(config), SystemClock(), SystemIds())]
+
+    findings = run(work())
+    output.listing(findings, as_json=json, empty="Nothing to find.")
+    if any(finding["verdict"] == "wrong" for finding in findings):
+        raise typer.Exit(REFUSED)
+
+
+@app.command(epilog="Example: lgsp backup /var/backups/lgsp-2025-06-16")
+def backup(target: Path, config: ConfigOption = None) -> None:
+    """Copy ledger and log of the embedded runtime into a new folder, while the service runs."""
+
+    target.mkdir(parents=True)
+
+    async def work() -> None:
+        settings = _embedded(settings_of(config))
+        purging.copy_sqlite(settings.data / "ledger.db", target / "ledger.db")  # first: no position beyond the bus
+        purging.copy_sqlite(settings.data / "bus.db", target / "bus.db")
+        if (settings.data / "objects").exists():
+            shutil.copytree(settings.data / "objects", target / "objects")
+
+    run(work())
+    print(f"copied to {target}")
+
+
+@app.command("restore-backup", epilog="Example: lgsp restore-backup /var/backups/lgsp-2025-06-16")
+def restore_backup(source: Path, config: ConfigOption = None) -> None:
+    """Put a backup into an empty data directory; refused while the directory holds a ledger."""
+
+    async def work() -> None:
+        settings = _embedded(settings_of(config))
+        data_directory(settings)
+        lock = DirectoryLock(settings.data)
+        lock.take()
+        try:
+            if (settings.data / "ledger.db").exists():
+                raise ConfigError(f"{settings.data} holds a ledger already", key="data", expected="an empty directory")
+            for name in ("ledger.db", "bus.db"):
+                shutil.copy2(source / name, settings.data / name)
+            if (source / "objects").exists():
+                shutil.copytree(source / "objects", settings.data / "objects", dirs_exist_ok=True)
+        finally:
+            lock.release()
+
+    run(work())
+    print("restored; start it with `lgsp run`")
+
+
+@app.command(epilog="Example: lgsp purge --older-than 90")
+def purge(
+    older_than: Annotated[float, typer.Option(help="Days; finished deliveries before that are removed.")] = 90.0,
+    config: ConfigOption = None,
+) -> None:
+    """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed."""
+
+    async def work() -> dict[str, int]:
+        settings = settings_of(config)
+        clock = SystemClock()
+        ledger = build_ledger(settings, clock)
+        await ledger.open()
+        try:
+            removed = await purging.purge(ledger, before=clock.now() - int(older_than * DAY))
+            bus = build_bus(settings, clock)
+            if isinstance(bus, EmbeddedBus):
+                removed["records"] = await _purge_log(bus, ledger, clock)
+            return removed
+        finally:
+            await ledger.close()
+
+    removed = run(work())
+    print(" · ".join(f"{name}: {count}" for name, count in removed.items()))
+
+
+def configure_logging(level: str) -> None:
+    """Structured JSON lines on standard error; personal data masked in every value."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _masked,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+async def _serve(settings: Settings, file: str) -> None:
+    if settings.embedded:
+        await migrate_ledger(settings.ledger_url, None)
+    service = Service(settings, SystemClock(), SystemIds(), file=file)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, service.stop)
+    quiet_collector()
+    await service.run()
+
+
+def _embedded(settings: Settings) -> Settings:
+    if not settings.embedded:
+        raise ConfigError("only the embedded runtime is copied like this", key="bus.url", expected="embedded")
+    return settings
+
+
+def _password(settings: Settings) -> str | None:
+    return settings.ledger.password.get_secret_value() if settings.ledger.password else None
+
+
+async def _purge_log(bus: EmbeddedBus, ledger: Ledger, clock: SystemClock) -> int:
+    places = await ledger.read(store.shards)
+    await bus.open()
+    try:
+        floor = {TopicPartition(topic_of(place.recipient), place.partition): place.position for place in places}
+        return await bus.purge(clock.now(), floor)
+    finally:
+        await bus.close()
+
+
+def _masked(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {key: mask_value(value) for key, value in event.items()}

@@ -1,0 +1,87 @@
+"""How a command gets at an installation: its settings, and its ledger for the time of one question."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from router.cli import output
+from router.clock import SystemClock
+from router.errors import ConfigError, OrderRefused, RouterError
+from router.lock import DirectoryLock
+from router.operations import Operations
+from router.service import build_ledger
+from router.settings import Settings, load_settings
+
+R = TypeVar("R")
+
+#: Exit codes that scripts can rely on.
+REFUSED, MISCONFIGURED, UNREACHABLE = 1, 2, 3
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="LGSP_CONFIG", help="Configuration file (TOML). Default: ./lgsp.toml if there."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit table.")]
+WhoOption = Annotated[str, typer.Option("--who", help="Who orders it; the user of this session by default.")]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings of a command."""
+    if config is None and Path("lgsp.toml").exists():
+        config = Path("lgsp.toml")
+    return load_settings(config)
+
+
+def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
+    """Put a question or an order to the installation. Ends the command with an exit code when that fails."""
+    return run(_ask(config, question))
+
+
+def run(work: Awaitable[R]) -> R:
+    """Run a command's work; errors become one line and an exit code."""
+
+    async def settled() -> R:
+        return await work
+
+    try:
+        return asyncio.run(settled())
+    except ConfigError as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(MISCONFIGURED) from None
+    except OrderRefused as error:
+        output.error(f"lgsp: refused: {error}")
+        raise typer.Exit(REFUSED) from None
+    except RouterError as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(UNREACHABLE) from None
+
+
+def user() -> str:
+    """Who gives this order, unless told otherwise."""
+    return os.environ.get("LGSP_WHO") or getpass.getuser()
+
+
+async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
+    settings = settings_of(config)
+    if settings.embedded and not (settings.data / "ledger.db").exists():
+        raise ConfigError(
+            f"there is no ledger in {settings.data}", key="data", expected="a directory that `lgsp run` uses"
+        )
+    clock = SystemClock()
+    ledger = build_ledger(settings, clock)
+    await ledger.open()
+    try:
+        lock = DirectoryLock(settings.data) if settings.embedded else None
+        return await question(Operations(ledger, clock, lock))
+    finally:
+        await ledger.close()

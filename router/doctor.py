@@ -1,0 +1,108 @@
+"""The examination behind ``lgsp doctor``: what is missing, wrong or unreachable, and what to do next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from router.errors import BusError, ConfigError, LedgerError
+from router.ledger import alerts, audit, store
+from router.objects import FolderObjectStore
+from router.ports import Bus, Clock, Ids
+from router.recipients import build_recipients
+from router.routing.lint import check
+from router.service import build_bus, build_ledger, build_routes, topics_of
+from router.settings import Settings
+from schemas.catalogue import EVENT_TYPES
+
+
+class Finding(NamedTuple):
+    """One thing examined. ``verdict`` is ``ok``, ``wrong`` or ``mind``."""
+
+    part: str
+    verdict: str
+    what: str
+    next_step: str
+
+
+async def examine(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
+    """Examine configuration, connectors, routes, bus and ledger; each as far as it can be reached."""
+    findings = [Finding("settings", "ok", f"data in {settings.data}", "")]
+    findings += _connectors(settings, clock, ids)
+    findings += _routes(settings, clock)
+    findings += await _bus(settings, clock)
+    findings += await _ledger(settings, clock)
+    return findings
+
+
+def _connectors(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
+    try:
+        made = build_recipients(settings, clock, ids, FolderObjectStore(settings.data / "objects"), "settings")
+    except ConfigError as error:
+        return [Finding("recipients", "wrong", str(error), "correct the configuration")]
+    if not made:
+        return [Finding("recipients", "mind", "none is configured", "add a section [recipients.<id>]")]
+    return [Finding("recipients", "ok", ", ".join(recipient.id for recipient in made), "")]
+
+
+def _routes(settings: Settings, clock: Clock) -> list[Finding]:
+    try:
+        routes = build_routes(settings, clock)
+    except ConfigError as error:
+        return [Finding("routes", "wrong", str(error), "correct the file")]
+    problems = [finding for finding in check(routes, settings.recipients, EVENT_TYPES) if finding.error]
+    found = [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
+    return [Finding("routes", "ok", f"{len(routes.rules)} rules, registry {routes.registry.version}", ""), *found]
+
+
+async def _bus(settings: Settings, clock: Clock) -> list[Finding]:
+    if settings.embedded and not (settings.data / "bus.db").exists():
+        return [Finding("bus", "mind", "the log is not made yet", "`lgsp run` makes it")]
+    bus = build_bus(settings, clock)
+    try:
+        await bus.open()
+        try:
+            return await _topics(settings, bus)
+        finally:
+            await bus.close()
+    except (BusError, OSError) as error:
+        return [Finding("bus", "wrong", str(error), f"is {settings.bus.url} running and reachable?")]
+
+
+async def _topics(settings: Settings, bus: Bus) -> list[Finding]:
+    states = await bus.describe()
+    findings: list[Finding] = []
+    for spec in topics_of(settings):
+        state = states.get(spec.name)
+        if state is None:
+            findings.append(Finding("bus", "wrong", f"topic {spec.name} is missing", "`lgsp topics create`"))
+        elif state.partitions != spec.partitions:
+            what = f"topic {spec.name} has {state.partitions} partitions, not {spec.partitions}"
+            findings.append(Finding("bus", "wrong", what, "set bus.partitions, or drain and recreate"))
+        elif state.replication < spec.replication:
+            what = f"topic {spec.name} is kept {state.replication} times, not {spec.replication}"
+            findings.append(Finding("bus", "mind", what, "raise its replication, or bus.kafka.replication is too high"))
+    return findings or [Finding("bus", "ok", f"{len(states)} topics", "")]
+
+
+async def _ledger(settings: Settings, clock: Clock) -> list[Finding]:
+    if settings.embedded and not (settings.data / "ledger.db").exists():
+        return [Finding("ledger", "mind", "the ledger is not made yet", "`lgsp run` makes it")]
+    ledger = build_ledger(settings, clock)
+    try:
+        await ledger.open()
+    except ConfigError as error:
+        return [Finding("ledger", "wrong", str(error), "`lgsp migrate`")]
+    except LedgerError as error:
+        return [Finding("ledger", "wrong", str(error), f"is {settings.ledger.url} running and reachable?")]
+    try:
+        shards = await ledger.read(store.shards)
+        broken = await ledger.read(audit.broken)
+        raised = await ledger.read(alerts.open_alerts)
+    finally:
+        await ledger.close()
+    findings = [Finding("ledger", "ok", f"{len(shards)} shards", "")]
+    if broken is not None:
+        findings.append(Finding("audit", "wrong", f"row {broken} does not follow from the one before", "keep the file"))
+    if raised:
+        findings.append(Finding("alerts", "mind", f"{len(raised)} open", "`lgsp alerts`"))
+    return findings

@@ -1,0 +1,89 @@
+"""The service's HTTP side: webhooks, health and metrics on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from router.errors import ConfigError
+
+
+class HttpServer:
+    """Serves routes on ``host`` and ``port`` (0: any free one) inside the running loop."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.url = ""
+
+    async def start(self, routes: Sequence[BaseRoute]) -> None:
+        """Listen. Raises ``ConfigError`` when the port is taken."""
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._host, self._port))
+        except OSError as error:
+            listening.close()
+            raise ConfigError(error.strerror or "cannot listen", key="http.port", expected="a free port") from error
+        self.url = f"http://{self._host}:{listening.getsockname()[1]}"
+        config = uvicorn.Config(
+            Starlette(routes=list(routes)),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Quiet(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
+
+    async def stop_accepting(self) -> None:
+        """Answer what is under way and close."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def stop(self) -> None:
+        """The same, for the end."""
+        await self.stop_accepting()
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves signals to the service."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are captured."""
+        yield
+
+
+def probes(ready: Callable[[], bool], metrics: Callable[[], bytes]) -> list[BaseRoute]:
+    """``/healthz/live``, ``/healthz/ready``, ``/healthz`` (both) and ``/metrics``."""
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def is_ready(_: Request) -> Response:
+        return JSONResponse({"ready": ready()}, status_code=200 if ready() else 503)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"live": True, "ready": ready()}, status_code=200 if ready() else 503)
+
+    async def exposition(_: Request) -> Response:
+        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return [
+        Route("/healthz", health),
+        Route("/healthz/live", live),
+        Route("/healthz/ready", is_ready),
+        Route("/metrics", exposition),
+    ]

@@ -1,0 +1,19 @@
+"""What an installation was made with, and cannot change by a setting."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from router.errors import ConfigError
+from router.ledger.tables import installation
+
+PARTITIONS = "partitions"
+
+
+def require_partitions(conn: Connection, partitions: int) -> None:
+    """Record the partition count at the first start; refuse another one later (order per key hangs on it)."""
+    known = conn.execute(select(installation.c.value).where(installation.c.name == PARTITIONS)).scalar()
+    if known is None:
+        conn.execute(insert(installation).values(name=PARTITIONS, value=str(partitions)))
+    elif int(known) != partitions:
+        raise ConfigError(f"the installation has {known} partitions", key="bus.partitions", expected=known)

@@ -1,0 +1,60 @@
+"""From configuration to running connectors: found by entry point, their settings validated, instances made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from aiolimiter import AsyncLimiter
+from pydantic import ValidationError
+
+from router.delivery.calls import Recipient
+from router.errors import ConfigError
+from router.ports import Clock, Ids, ObjectStore
+from router.sdk.connector import Connector, Context
+from router.settings import RecipientSection, Settings, config_error
+
+GROUP = "lgsp.connectors"
+
+
+def installed_connectors() -> dict[str, EntryPoint]:
+    """All installed connectors by name; each is loaded when a recipient asks for it."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def build_recipients(settings: Settings, clock: Clock, ids: Ids, objects: ObjectStore, file: str) -> list[Recipient]:
+    """The configured recipients. Raises ``ConfigError`` naming file and key."""
+    kinds = installed_connectors()
+    return [
+        _recipient(name, section, kinds, Context(name, clock, ids, objects), file)
+        for name, section in sorted(settings.recipients.items())
+    ]
+
+
+def _recipient(
+    name: str, section: RecipientSection, kinds: Mapping[str, EntryPoint], context: Context, file: str
+) -> Recipient:
+    entry = kinds.get(section.connector)
+    key = f"recipients.{name}"
+    if entry is None:
+        raise ConfigError(
+            f"unknown connector {section.connector!r}",
+            file=file,
+            key=f"{key}.connector",
+            expected=" | ".join(sorted(kinds)),
+        )
+    kind: type[Connector[Any]] = entry.load()
+    try:
+        config = kind.config_model.model_validate(section.config)
+    except ValidationError as error:
+        raise config_error(error, file, f"{key}.config") from None
+    manifest = kind.manifest
+    rate = manifest.limits.rate if section.rate is None else section.rate
+    return Recipient(
+        id=name,
+        connector=kind(config, context),
+        manifest=manifest,
+        concurrency=section.concurrency or manifest.limits.concurrency,
+        limiter=AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None,
+    )

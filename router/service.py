@@ -1,0 +1,294 @@
+"""The composition root: settings in, a running service out. The only place that knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from router.bus.embedded import EmbeddedBus
+from router.bus.kafka import KafkaBus
+from router.bus.kafka_settings import KafkaSettings
+from router.codec import Codec, PackagedSchemas
+from router.delivery.calls import Kit
+from router.delivery.emissions import REPLY_TYPE
+from router.delivery.ownership import Ownership
+from router.delivery.service import DeliveryService, DeliverySettings
+from router.errors import ConfigError, LedgerError
+from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
+from router.http_server import HttpServer, probes
+from router.ingress.intake import Intake
+from router.ingress.limits import Limits
+from router.ingress.poll import PolledSource
+from router.ingress.waiting import LEASE as WAITING
+from router.ingress.waiting import WaitingSweep
+from router.ingress.webhook import webhook_routes
+from router.ledger import alerts, installation, store
+from router.ledger.engine import open_ledger
+from router.lock import DirectoryLock
+from router.metrics import Metrics
+from router.objects import FolderObjectStore
+from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
+from router.recipients import build_recipients
+from router.routing.hop import Hop, HopSettings
+from router.routing.registry_files import load_registry, shipped_registry
+from router.routing.rules_file import load_rules, shipped_rules
+from router.routing.table import Routes
+from router.sdk.dates import local_date
+from router.settings import Settings
+
+SWEEP_EVERY = 1.0
+KEEP_FOR_EVER = -1
+
+
+def build_bus(settings: Settings, clock: Clock) -> Bus:
+    """The configured log, not opened yet."""
+    if settings.embedded:
+        return EmbeddedBus(settings.data / "bus.db", clock)
+    section = settings.bus.kafka
+    return KafkaBus(
+        KafkaSettings(
+            bootstrap_servers=settings.bus.url.removeprefix("kafka://"),
+            security_protocol=section.security_protocol,
+            sasl_mechanism=section.sasl_mechanism,
+            user=section.sasl_username,
+            password=section.sasl_password,
+            ca_file=section.ca_file,
+            cert_file=section.cert_file,
+            key_file=section.key_file,
+        )
+    )
+
+
+def build_ledger(settings: Settings, clock: Clock) -> Ledger:
+    """The configured ledger, not opened yet."""
+    password = settings.ledger.password
+    return open_ledger(
+        settings.ledger_url,
+        clock,
+        password=password.get_secret_value() if password else None,
+        lease_seconds=settings.ledger.lease_seconds,
+    )
+
+
+def build_routes(settings: Settings, clock: Clock) -> Routes:
+    """Rules and registry, for the local date of business time. Raises ``ConfigError``."""
+    rules = load_rules(settings.routing.rules) if settings.routing.rules else shipped_rules()
+    registry = load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
+    return Routes(rules, registry, local_date(clock.business()))
+
+
+def topics_of(settings: Settings) -> list[TopicSpec]:
+    """The topics an installation needs, with their settings."""
+    replication = 1 if settings.embedded else settings.bus.kafka.replication
+    config = {
+        "min.insync.replicas": str(min(settings.bus.kafka.min_insync_replicas, replication)),
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(1_048_576),
+    }
+    retention = int(settings.bus.retention_days * 86_400_000)
+    names = [*INPUT_TOPICS, *(topic_of(recipient) for recipient in (*sorted(settings.recipients), ROUTER))]
+    specs = [TopicSpec(name, settings.bus.partitions, replication, retention, config) for name in names]
+    return [*specs, TopicSpec(DEAD_LETTER_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, config)]
+
+
+def owner_key(settings: Settings) -> bytes:
+    """The key that hashes owners of codes. Raises ``ConfigError`` for a file that cannot be read."""
+    section = settings.identity
+    if section.key is not None:
+        return section.key.get_secret_value().encode()
+    if section.key_file is None:
+        return b""
+    try:
+        return section.key_file.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError("cannot be read", file=str(section.key_file), key="identity.key_file") from error
+
+
+class Service:
+    """One process of an installation, playing the roles of its settings. ``run`` until ``stop``."""
+
+    def __init__(self, settings: Settings, clock: Clock, ids: Ids, *, file: str = "settings") -> None:
+        self.settings, self.clock, self.ids = settings, clock, ids
+        self.log = structlog.get_logger("lgsp")
+        self.lock = DirectoryLock(settings.data) if settings.embedded else None
+        self.bus, self.ledger = build_bus(settings, clock), build_ledger(settings, clock)
+        self.codec = Codec(PackagedSchemas())
+        self.objects = FolderObjectStore(settings.data / "objects")
+        self.recipients = build_recipients(settings, clock, ids, self.objects, file)
+        self.routes = build_routes(settings, clock)
+        self.ownership = Ownership(
+            self.ledger, clock, str(ids.new()), length=settings.ledger.lease_seconds, exclusive=settings.embedded
+        )
+        self.hop = Hop(self.bus, lambda: self.routes, clock, HopSettings()) if "router" in settings.roles else None
+        self.delivery = self._delivery() if "delivery" in settings.roles else None
+        self.intake = Intake(
+            self.bus, self.ledger, clock, self.codec.encode,
+            partitions=settings.bus.partitions, owner_key=owner_key(settings),
+        )  # fmt: skip
+        self.http = HttpServer(settings.http.host, settings.http.port)
+        self.metrics = Metrics(self.hop, self.delivery, self.intake)
+        self.ready = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Where webhooks come in, once it is ready."""
+        return self.http.url
+
+    async def run(self) -> None:
+        """Open everything, work until ``stop``, let go in the order in which nothing is lost."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            tasks = [asyncio.create_task(part()) for part in self._parts()]
+            self.ready.set()
+            self.log.info("ready", url=self.url, roles=list(self.settings.roles), recipients=len(self.recipients))
+            stopping = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            await self._wind_down(tasks)
+
+    def stop(self) -> None:
+        """Take nothing more in, settle what runs, and return from ``run``."""
+        self._stopping.set()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        if self.lock is not None:
+            self.lock.take()
+            stack.callback(self.lock.release)
+        await self.bus.open()
+        stack.push_async_callback(self.bus.close)
+        if self.settings.embedded:
+            await self.bus.create(topics_of(self.settings))
+        await self.ledger.open()
+        stack.push_async_callback(self.ledger.close)
+        await self._register()
+        for recipient in self.recipients:
+            await recipient.connector.open()
+            stack.push_async_callback(recipient.connector.close)
+        limits = Limits(
+            self.clock, rate=self.settings.http.source_rate, in_flight=self.settings.http.requests_in_flight
+        )
+        connectors = {recipient.id: recipient.connector for recipient in self.recipients}
+        receiving = "ingress" in self.settings.roles
+        hooks = webhook_routes(connectors, self.intake.receive, limits, self._now) if receiving else []
+        await self.http.start([*hooks, *probes(self.ready.is_set, self.metrics.render)])
+        stack.push_async_callback(self.http.stop)
+
+    async def _register(self) -> None:
+        """Shards of all recipients exist; the partition count is the one the installation was made with."""
+        partitions = self.settings.bus.partitions
+
+        def register(conn: Any) -> None:
+            installation.require_partitions(conn, partitions)
+            for name in (*(recipient.id for recipient in self.recipients), ROUTER):
+                store.register_shards(conn, name, partitions)
+
+        await self.ledger.write(register)
+        described = await self.bus.describe()
+        for spec in topics_of(self.settings):
+            state = described.get(spec.name)
+            if state is None:
+                raise ConfigError(f"topic {spec.name} does not exist", key="bus", expected="`lgsp topics create`")
+            if state.partitions != partitions:
+                raise ConfigError(
+                    f"topic {spec.name} has {state.partitions} partitions",
+                    key="bus.partitions",
+                    expected=str(partitions),
+                )
+
+    def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        if self.hop is not None:
+            parts.append(self.hop.run)
+        if self.delivery is not None:
+            parts += [self.delivery.run, self._sweep_waiting]
+        if "ingress" in self.settings.roles:
+            parts += [self._polling(source) for source in self._sources()]
+        return parts
+
+    async def _wind_down(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Stop taking in, then the hop, then delivery; a part that failed is told after the others have settled."""
+        self.ready.clear()
+        self._stopping.set()
+        await self.http.stop_accepting()
+        await self.intake.close()
+        if self.hop is not None:
+            self.hop.stop()
+        if self.delivery is not None:
+            self.delivery.stop()
+        endless = [task for task in tasks if not task.done()]
+        grace = self.settings.delivery.grace + 10
+        await asyncio.wait(endless, timeout=grace) if endless else None
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def _delivery(self) -> DeliveryService:
+        kit = Kit(
+            clock=self.clock,
+            ids=self.ids,
+            decode=self.codec.decode,
+            encode_reply=lambda record: self.codec.encode(REPLY_TYPE, record),
+            reply_to=lambda source: source if source in self.settings.recipients else "",
+        )
+        settings = DeliverySettings(self.settings.bus.partitions, grace=self.settings.delivery.grace)
+        return DeliveryService(self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings)
+
+    async def _sweep_waiting(self) -> None:
+        sweep = WaitingSweep(self.ledger, self.clock)
+        while not self._stopping.is_set():
+            with suppress(LedgerError):
+                await self.ownership.take([WAITING])
+                lease = self.ownership.held(WAITING)
+                while lease is not None and await sweep.sweep(lease):
+                    if self.delivery is not None:
+                        self.delivery.outbox.wake()
+            await self._pause(SWEEP_EVERY)
+
+    def _sources(self) -> list[PolledSource]:
+        return [
+            PolledSource(r.id, r.connector, poll, ledger=self.ledger, receive=self.intake.receive)
+            for r in self.recipients
+            for poll in r.connector.polls()
+        ]
+
+    def _polling(self, source: PolledSource) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def poll() -> None:
+            await self.ownership.take([source.lease])
+            await source.run(self.clock, self.ids, lambda: self._may_poll(source.lease), self._alarm)
+
+        return poll
+
+    def _may_poll(self, lease: str) -> bool:
+        return not self._stopping.is_set() and self.ownership.held(lease) is not None
+
+    async def _alarm(self, name: str, subject: str, detail: str) -> None:
+        now = self.clock.now()
+        self.log.warning("alert", alert=name, subject=subject, detail=detail)
+        await self.ledger.write(lambda conn: alerts.raise_alert(conn, name, subject, detail, now=now))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    def _now(self) -> datetime:
+        return self.clock.business()
+
+
+def data_directory(settings: Settings) -> Path:
+    """The data directory, made if it is missing. Raises ``ConfigError``."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be made", key="data", expected="a writable directory") from error
+    return settings.data
