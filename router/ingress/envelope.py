@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from hashlib import blake2b, sha256
@@ -38,6 +39,7 @@ from router.sdk.inbound import Emission, Reference
 AVRO: Final = b"application/avro"
 LONGEST_PAYLOAD: Final = 262_144  # bytes; attachments travel by claim check
 _SEPARATOR: Final = "\x1f"
+_UNSOUND: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP_REFERENCE})
 
 Encode = Callable[[str, Mapping[str, Any]], bytes]
@@ -61,8 +63,7 @@ def drafts_of(emissions: Sequence[Emission], encode: Encode) -> list[Draft]:
     drafts: list[Draft] = []
     meanings: dict[tuple[str, str], list[tuple[str, Reference]]] = {}
     for emission in emissions:
-        if not emission.subject.value or emission.time.tzinfo is None:
-            raise BadRequest("Thiếu mã hồ sơ hoặc thời điểm", "a message without a code, or without a zoned time")
+        _require_sound(emission)
         payload = _encoded(emission, encode)
         meaning = (emission.type, emission.subject)
         meant = meanings.setdefault((emission.operation, emission.identity), [])
@@ -145,6 +146,17 @@ def read_reference(value: bytes) -> Reference:
     """The reference of a header made by ``reference_bytes``."""
     scheme, _, number = value.decode().partition(_SEPARATOR)
     return Reference(scheme, number)
+
+
+def _require_sound(emission: Emission) -> None:
+    """Refuses at the door what no header or ledger row could hold, the same way on every engine."""
+    if not emission.subject.value or emission.time.tzinfo is None:
+        raise BadRequest("Thiếu mã hồ sơ hoặc thời điểm", "a message without a code, or without a zoned time")
+    numbers = [part for r in (emission.subject, *emission.references) for part in (r.scheme, r.value)]
+    others = (emission.identity, emission.procedure, emission.addressed_to)
+    for text in (*numbers, *others, emission.correlation_id, emission.causation_id):
+        if _UNSOUND.search(text):
+            raise BadRequest("Mã có ký tự điều khiển", "a code with control characters")
 
 
 def _encoded(emission: Emission, encode: Encode) -> bytes:

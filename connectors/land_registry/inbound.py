@@ -1,0 +1,80 @@
+"""What VBDLIS calls: one webhook per message (L2, L3, L5, L12, L15). It is answered ``{Result, Message}``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from connectors.land_registry import mapping
+from router.sdk import DOSSIER_CODE, Emission, Received, Reference, Refusal, Reply, Request
+from router.sdk.fields import Field, read
+from router.sdk.records import LandFile, ObligationRequest, Record
+from router.sdk.webhooks import json_body, record_of, reply
+
+
+class Hook(NamedTuple):
+    """A webhook: path, event type, record, field table, land message."""
+
+    path: str
+    event: str
+    record: type[Record]
+    table: Sequence[Field]
+    message: str = ""
+
+
+HOOKS: Final = (
+    Hook("/chuyenhoso", "land.file_transferred", LandFile, mapping.LAND, "L2"),
+    Hook("/yeucaubosunghoso", "land.supplement_requested", LandFile, mapping.LAND, "L3"),
+    Hook("/phieuchuyen", "tax.obligation_requested", ObligationRequest, mapping.OBLIGATION),
+    Hook("/ketthuchoso", "land.finished", LandFile, mapping.LAND, "L12"),
+    Hook("/tiepnhanhosochomotcua", "land.receipt_assigned", LandFile, mapping.LAND, "L15_RECEIPT"),
+    Hook("/yeucaucapnhathoso", "land.correction_requested", LandFile, mapping.LAND, "L15_CORRECTION"),
+    Hook("/thongbaonhapsaithutuc", "land.wrong_procedure", LandFile, mapping.LAND, "L15_WRONG_PROCEDURE"),
+)
+
+
+def handler(hook: Hook, agency: str) -> Callable[[Request], Awaitable[Received]]:
+    """The handler of a webhook; ``agency`` is the land office's own code, to which events without another belong."""
+
+    async def handle(request: Request) -> Received:
+        return Received([emission_of(hook, json_body(request), request, agency)], taken())
+
+    return handle
+
+
+def emission_of(hook: Hook, body: Mapping[str, Any], request: Request, agency: str) -> Emission:
+    """A message as an event. VBDLIS gives no message ids; a PCTT has its own number and generation."""
+    values = read(body, hook.table)
+    if hook.message:
+        values["message"] = hook.message
+    record = record_of(hook.record, values)
+    code = str(body["SoBienNhan"])
+    references: list[Reference] = []
+    identity = str(body.get("MaBanTin") or "")
+    if isinstance(record, ObligationRequest):
+        references.append(Reference("pctt", record.number))
+        identity = f"{record.number}/{record.generation}"
+    elif hook.message == "L15_RECEIPT" and isinstance(record, LandFile) and record.land_code:
+        references.append(Reference("receipt_number", record.land_code))
+    return Emission(
+        type=hook.event,
+        record=record,
+        subject=Reference(DOSSIER_CODE, code),
+        operation=hook.path.strip("/"),
+        time=request.received,
+        original=request.body,
+        identity=identity,
+        references=references,
+        addressed_to=str(body.get("DonViNhan") or agency),
+        correlation_id=code,
+    )
+
+
+def taken() -> Reply:
+    """What VBDLIS expects for success."""
+    return reply({"Result": 1, "Message": "Đã nhận"})
+
+
+def refuse(refusal: Refusal) -> Reply:
+    """What VBDLIS expects for a refusal."""
+    return reply({"Result": 0, "Message": refusal.vi, "MessageEn": refusal.en}, refusal.status)

@@ -1,0 +1,124 @@
+"""Field tables of VBDLIS. Its times are UTC without a marker; its dates are local."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from router.sdk.dates import SLASHED, UTC_UNMARKED
+from router.sdk.fields import Codes, Field
+
+KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"}, "CITIZEN")
+PAID_STATE: Final = Codes({"0": "NOT_PAID", "1": "PAID"})
+
+FILE: Final = (
+    Field("TenGiayTo", "name", required=True),
+    Field("Khoa", "object_key", required=True),
+    Field("Sha256", "sha256", required=True),
+    Field("DungLuong", "size", number=True, required=True),
+    Field("LoaiTep", "media_type", required=True),
+    Field("VaiTro", "role", required=True),
+)
+PERSON: Final = (
+    Field("HoTen", "name", required=True),
+    Field("LoaiChu", "kind", codes=KIND, required=True),
+    Field("SoChungMinh", "identity_number"),
+    Field("MaSoThue", "tax_code"),
+    Field("NgaySinh", "birth_date", format=SLASHED, day=True),
+    Field("DiaChi", "address"),
+    Field("SDT", "phone"),
+    Field("Email", "email"),
+)
+PARCEL: Final = (
+    Field("SoThuTuThua", "parcel_number", required=True),
+    Field("SoHieuBanDo", "map_sheet", required=True),
+    Field("DienTich", "area", required=True),
+    Field("DiaChi", "address"),
+    Field("NguonGoc", "origin"),
+    Field("MucDich", "purpose"),
+    Field("ThoiHan", "term"),
+)
+LAND: Final = (
+    Field("SoBienNhan", "code", required=True),
+    Field("MaHoSoMotCua", "one_stop_code"),
+    Field("MaHoSoVBDLIS", "land_code"),
+    Field("LaQuyTrinhCapTinh", "provincial", flag=True),
+    Field("TinhId", "province"),
+    Field("HuyenId", "district"),
+    Field("XaId", "commune"),
+    Field("MaQuyTrinh", "procedure"),
+    Field("NguoiTiepNhan", "received_by"),
+    Field("NgayTiepNhan", "received_at", format=UTC_UNMARKED),
+    Field("NgayHenTra", "due_date", format=SLASHED, day=True),
+    Field("DiaChiTaiSan", "asset_address"),
+    Field("NguoiNop", "applicant", fields=PERSON),
+    Field("ThongTinThuaDat", "parcels", fields=PARCEL, many=True),
+    Field("DanhSachGiayToDinhKem", "papers", fields=FILE, many=True),
+    Field("NguoiChuyen", "from_officer"),
+    Field("NguoiNhan", "to_officer"),
+    Field("MaTrangThai", "state_code"),
+    Field("LaTrangThaiChuyenLai", "is_return", flag=True),
+    Field("HanXuLy", "deadline", format=UTC_UNMARKED),
+    Field("LyDo", "reason"),
+    Field("LaTamDung", "pauses", flag=True),
+    Field("NgayChoBoSung", "supplement_until", format=SLASHED, day=True),
+    Field("NgayKetThuc", "ended_at", format=UTC_UNMARKED),
+    Field("TrangThaiKetThuc", "end_state"),
+    Field("TepKetQua", "results", fields=FILE, many=True),
+)
+OBLIGATION: Final = (
+    Field("SoPhieuChuyen", "number", required=True),
+    Field("NgayPhieu", "issued_date", format=SLASHED, day=True, required=True),
+    Field("DonViLap", "branch", required=True),
+    Field("LanLap", "generation", number=True, required=True),
+    Field("ThayThePhieu", "replaces"),
+    Field("SoBienNhan", "code", required=True),
+    Field("NgayNhanDu", "complete_date", format=SLASHED, day=True),
+    Field("LoaiThuTuc", "procedure_kind", required=True),
+    Field("CanCu", "legal_basis"),
+    Field("NguoiSuDung", "users", fields=PERSON, many=True, required=True),
+    Field("ThuaDat", "parcels", fields=PARCEL, many=True, required=True),
+    Field("GiaChuyenNhuong", "transfer_price", number=True),
+    Field("CanCuMienGiam", "exemption_grounds"),
+    Field("GiayTo", "papers", fields=FILE, many=True),
+)
+RETURNED: Final = (
+    Field("SoBienNhan", "code", required=True),
+    Field("SoPhieuChuyen", "number"),
+    Field("LanLap", "generation", number=True),
+    Field("LyDo", "reason", required=True),
+    Field("NgayTra", "returned_at", format=UTC_UNMARKED, required=True),
+)
+NOTICE_LINE: Final = (
+    Field("LoaiThue", "sub_item", required=True),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("HanNop", "due_date", format=SLASHED, day=True),
+)
+NOTICE: Final = (
+    Field("SoBienNhan", "code", required=True),
+    Field("SoThongBaoThue", "number", required=True),
+    Field("NgayThongBao", "issued_date", format=SLASHED, day=True, required=True),
+    Field("SoPhieuChuyen", "obligation_number"),
+    Field("HoTenChu", "payer"),
+    Field("TongTien", "total", number=True, required=True),
+    Field("DanhSachThue", "lines", fields=NOTICE_LINE, many=True, required=True),
+)
+PAYMENT: Final = (
+    Field("SoBienNhan", "code", required=True),
+    Field("MaThamChieu", "reference", required=True),
+    Field("SoThongBaoThue", "notice_number"),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("ThoiGianThanhToan", "paid_at", format=UTC_UNMARKED, required=True),
+    Field("TrangThaiThanhToan", "status", codes=PAID_STATE, required=True),
+)
+COMPLETION: Final = (
+    Field("SoThongBaoThue", "notice_number", required=True),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("NgayHoanThanh", "completed_date", format=SLASHED, day=True, required=True),
+    Field("DonViXacNhan", "confirmed_by", required=True),
+)
+REJECTION: Final = (
+    Field("MaSuKien", "event_id", required=True),
+    Field("HeThong", "recipient", required=True),
+    Field("MaLoi", "partner_code"),
+    Field("LyDo", "reason"),
+)

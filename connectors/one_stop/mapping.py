@@ -1,0 +1,223 @@
+"""Field tables of the one-stop: the Vietnamese names of its REST interface against our records."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from router.sdk.dates import COMPACT, SLASHED
+from router.sdk.fields import Codes, Field
+
+STATUS: Final = Codes(
+    {
+        "1": "SUBMITTED",
+        "2": "ACCEPTED",
+        "3": "NOT_ACCEPTED",
+        "4": "PROCESSING",
+        "5": "SUPPLEMENT_REQUESTED",
+        "6": "FINANCIAL_OBLIGATION",
+        "7": "WITHDRAWN",
+        "8": "STOPPED",
+        "9": "RESULT_READY",
+        "10": "RESULT_RETURNED",
+    }
+)
+PAYMENT: Final = Codes({"0": "NOT_PAID", "1": "PENDING", "2": "PAID", "3": "CANCELLED", "4": "REFUNDED"})
+RETURN: Final = Codes({"": "NOT_STARTED", "0": "ON_SITE", "1": "POSTED", "2": "DELIVERED"})
+CHANNEL: Final = Codes({"1": "DIRECT", "2": "ONLINE", "3": "POSTAL"})
+#: 3 and 4 of the levels until 2022, and their names since Decree 42/2022/NĐ-CP.
+LEVEL: Final = Codes({"một phần": "PARTIAL", "toàn trình": "FULL", "3": "PARTIAL", "4": "FULL"})
+KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"})
+DOCUMENT_STATUS: Final = Codes(
+    {
+        "01": "ARRIVED",
+        "02": "REFUSED",
+        "03": "RECEIVED",
+        "04": "ASSIGNED",
+        "05": "PROCESSING",
+        "06": "COMPLETED",
+        "13": "TAKE_BACK",
+        "15": "AGREED",
+        "16": "DECLINED",
+    }
+)
+PRIORITY: Final = Codes({"0": "NORMAL", "1": "URGENT", "2": "VERY_URGENT", "3": "FLASH", "4": "FLASH_TIMED"}, "NORMAL")
+BUSINESS: Final = Codes({"0": "NEW", "1": "RECALL", "2": "UPDATE", "3": "REPLACE"})
+
+ATTACHMENT: Final = (
+    Field("TenGiayTo", "name", required=True),
+    Field("KhoaTep", "object_key", required=True),
+    Field("MaBam", "sha256", required=True),
+    Field("KichThuoc", "size", number=True, required=True),
+    Field("LoaiTep", "media_type", required=True),
+    Field("VaiTro", "role", required=True),
+)
+APPLICANT: Final = (
+    Field("HoTen", "name", required=True),
+    Field("LoaiDoiTuong", "kind", codes=KIND, required=True),
+    Field("SoDinhDanh", "identity_number"),
+    Field("MaSoThue", "tax_code"),
+    Field("NgaySinh", "birth_date", format=SLASHED, day=True),
+    Field("DiaChi", "address"),
+    Field("SoDienThoai", "phone"),
+    Field("Email", "email"),
+)
+FEE: Final = (
+    Field("MaPhiLePhi", "code"),
+    Field("TenPhiLePhi", "name", required=True),
+    Field("Gia", "amount", number=True, required=True),
+    Field("HinhThucThu", "collection"),
+)
+DOSSIER: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("MaHoSoKhac", "alternative_code"),
+    Field("MaTTHC", "procedure", required=True),
+    Field("TenTTHC", "procedure_name"),
+    Field("MaLinhVuc", "sector"),
+    Field("DonViXuLy", "agency", required=True),
+    Field("DonViTiepNhan", "receiving_agency"),
+    Field("TrichYeuHoSo", "summary"),
+    Field("ChuHoSo", "applicant", fields=APPLICANT, required=True),
+    Field("TrangThaiHoSo", "status", codes=STATUS, required=True),
+    Field("TrangThaiThanhToan", "payment_status", codes=PAYMENT),
+    Field("HinhThuc", "delivery_status", codes=RETURN),
+    Field("NgayNopHoSo", "submitted_at", format=COMPACT),
+    Field("NgayTiepNhan", "accepted_at", format=COMPACT),
+    Field("NgayHenTra", "due_at", format=COMPACT),
+    Field("NgayKetThucXuLy", "finished_at", format=COMPACT),
+    Field("NgayTra", "returned_at", format=COMPACT),
+    Field("NgayTuChoi", "refused_at", format=COMPACT),
+    Field("KenhThucHien", "channel", codes=CHANNEL, required=True),
+    Field("MucDo", "level", codes=LEVEL),
+    Field("NoiNopHoSo", "submitted_where"),
+    Field("GhiChu", "note"),
+    Field("TaiLieuNop", "papers", fields=ATTACHMENT, many=True),
+    Field("DanhSachGiayToKetQua", "results", fields=ATTACHMENT, many=True),
+    Field("DanhSachLePhi", "fees", fields=FEE, many=True),
+    Field("HoSoCoThanhPhanSoHoa", "digitised", flag=True),
+)
+PROGRESS: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("NguoiXuLy", "officer", required=True),
+    Field("ChucDanh", "title"),
+    Field("ThoiDiemXuLy", "processed_at", format=COMPACT, required=True),
+    Field("PhongBanXuLy", "unit", required=True),
+    Field("NoiDungXuLy", "content", required=True),
+    Field("TrangThai", "status", codes=STATUS, required=True),
+    Field("NgayBatDau", "started_at", format=COMPACT),
+    Field("NgayKetThucTheoQuyDinh", "due_at", format=COMPACT),
+)
+SUPPLEMENT: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("id", "round_id", required=True),
+    Field("NguoiYeuCauBoSung", "requested_by"),
+    Field("NoiDungBoSung", "content", required=True),
+    Field("NgayBoSung", "requested_at", format=COMPACT, required=True),
+    Field("NguoiTiepNhanBoSung", "received_by"),
+    Field("NgayTiepNhanBoSung", "received_at", format=COMPACT),
+    Field("TrangThaiBoSung", "state"),
+    Field("NgayHenTraTruoc", "old_due_date", format=SLASHED, day=True),
+    Field("NgayHenTraMoi", "new_due_date", format=SLASHED, day=True),
+    Field("DanhSachGiayTo", "papers", fields=ATTACHMENT, many=True),
+    Field("DanhSachLePhi", "fees", fields=FEE, many=True),
+)
+PARCEL: Final = (
+    Field("SoThuTuThua", "parcel_number", required=True),
+    Field("SoHieuBanDo", "map_sheet", required=True),
+    Field("DienTich", "area", required=True),
+    Field("DiaChi", "address"),
+)
+LAND: Final = (
+    Field("SoBienNhan", "code", required=True),
+    Field("MaHoSoMotCua", "one_stop_code"),
+    Field("MaHoSoDatDai", "land_code"),
+    Field("LaQuyTrinhCapTinh", "provincial", flag=True),
+    Field("TinhId", "province"),
+    Field("HuyenId", "district"),
+    Field("XaId", "commune"),
+    Field("MaQuyTrinh", "procedure"),
+    Field("NguoiTiepNhan", "received_by"),
+    Field("NgayTiepNhan", "received_at", format=COMPACT),
+    Field("NgayHenTra", "due_date", format=SLASHED, day=True),
+    Field("DiaChiTaiSan", "asset_address"),
+    Field("NguoiNop", "applicant", fields=APPLICANT),
+    Field("ThongTinThuaDat", "parcels", fields=PARCEL, many=True),
+    Field("DanhSachGiayToDinhKem", "papers", fields=ATTACHMENT, many=True),
+    Field("NguoiChuyen", "from_officer"),
+    Field("NguoiNhan", "to_officer"),
+    Field("MaTrangThai", "state_code"),
+    Field("LaTrangThaiChuyenLai", "is_return", flag=True),
+    Field("HanXuLy", "deadline", format=COMPACT),
+    Field("LyDo", "reason"),
+    Field("LaTamDung", "pauses", flag=True),
+    Field("NgayChoBoSung", "supplement_until", format=SLASHED, day=True),
+    Field("NgayKetThuc", "ended_at", format=COMPACT),
+    Field("TrangThaiKetThuc", "end_state"),
+    Field("DanhSachKetQua", "results", fields=ATTACHMENT, many=True),
+)
+NOTICE_LINE: Final = (
+    Field("TenTieuMuc", "sub_item", required=True),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("HanNop", "due_date", format=SLASHED, day=True),
+)
+NOTICE: Final = (
+    Field("SoThongBaoThue", "number", required=True),
+    Field("NgayThongBao", "issued_date", format=SLASHED, day=True, required=True),
+    Field("MaHoSo", "code", required=True),
+    Field("SoPhieuChuyen", "obligation_number"),
+    Field("TongTien", "total", number=True, required=True),
+    Field("DanhSachKhoanNop", "lines", fields=NOTICE_LINE, many=True),
+    Field("DanhSachTep", "attachments", fields=ATTACHMENT, many=True),
+)
+PAID: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("MaThamChieu", "reference", required=True),
+    Field("MaGiaoDich", "transaction"),
+    Field("MaThongBaoThue", "notice_number"),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("MaTienTe", "currency", required=True),
+    Field("ThoiGianThanhToan", "paid_at", format=COMPACT, required=True),
+    Field("TrangThaiThanhToan", "status", codes=PAYMENT, required=True),
+    Field("DanhSachChungTu", "receipts", fields=ATTACHMENT, many=True),
+)
+PARTY: Final = (
+    Field("OrganId", "organ_id", required=True),
+    Field("OrganName", "name", required=True),
+    Field("OrganizationInCharge", "in_charge"),
+)
+DOCUMENT: Final = (
+    Field("DocumentId", "document_id", required=True),
+    Field("CodeNumber", "number", required=True),
+    Field("CodeNotation", "notation", required=True),
+    Field("From", "sender", fields=PARTY, required=True),
+    Field("To", "receivers", fields=PARTY, many=True, required=True),
+    Field("Place", "promulgation_place"),
+    Field("PromulgationDate", "promulgation_date", format=SLASHED, day=True, required=True),
+    Field("DocumentType", "document_type", required=True),
+    Field("TypeName", "type_name"),
+    Field("Subject", "subject", required=True),
+    Field("Content", "content"),
+    Field("FullName", "signer"),
+    Field("Position", "signer_position"),
+    Field("DueDate", "due_date", format=SLASHED, day=True),
+    Field("Priority", "priority", codes=PRIORITY, required=True),
+    Field("BussinessDocType", "business_type", codes=BUSINESS, required=True),
+    Field("BussinessDocReason", "business_reason"),
+    Field("SteeringType", "steering_type"),
+    Field("Attachments", "attachments", fields=ATTACHMENT, many=True),
+)
+DOCUMENT_STATE: Final = (
+    Field("DocumentId", "document_id", required=True),
+    Field("From", "sender", fields=PARTY, required=True),
+    Field("StatusCode", "status", codes=DOCUMENT_STATUS, required=True),
+    Field("Description", "description"),
+    Field("StaffInfo", "staff"),
+    Field("Timestamp", "stated_at", format=COMPACT, required=True),
+)
+REPLY: Final = (
+    Field("HeThong", "recipient", required=True),
+    Field("MaSuKien", "event_id", required=True),
+    Field("LoaiSuKien", "event_type", required=True),
+    Field("MaLoi", "partner_code"),
+    Field("LyDo", "reason"),
+    Field("NoiDung", "message"),
+)
