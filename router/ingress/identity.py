@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from router.events import (
     CE_ID,
-    LGSP_DIGEST,
     LGSP_REASON,
     ROUTER,
     Header,
@@ -22,7 +21,7 @@ from router.events import (
 )
 from router.ingress.envelope import Draft, event_id, is_document, owner_hash, tied, untied
 from router.ledger import identity as table
-from router.ledger import outbox
+from router.ledger.known import Known
 from router.ledger.rows import Body
 from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE, Emission, Reference
 
@@ -60,20 +59,16 @@ class Sender:
     traceparent: str = ""
 
 
-def lock_all(conn: Connection, drafts: Iterable[Draft]) -> None:
-    """Hold every reference these messages name until the end of the transaction, in one order for all processes."""
-    named = {(r.scheme, r.value) for d in drafts for r in (d.emission.subject, *d.emission.references)}
-    for scheme, value in sorted(named):
-        table.lock_reference(conn, scheme, value)
-
-
-def identify(conn: Connection, sender: Sender, drafts: Sequence[Draft], *, now: int) -> list[Outgoing]:
-    """The messages to publish, in order; what has to wait for its dossier is stored and left out.
-
-    The references are locked already (``lock_all``).
-    """
-    placed = [_place(conn, sender, draft, now) for draft in drafts]
-    return [outgoing for outgoing in placed if outgoing is not None]
+def identify(conn: Connection, requests: Sequence[tuple[Sender, Sequence[Draft]]], *, now: int) -> list[list[Outgoing]]:
+    """The messages to publish for each request, in order; what has to wait for its dossier is stored and left out."""
+    names = {_name(r) for _, drafts in requests for d in drafts for r in (d.emission.subject, *d.emission.references)}
+    table.lock_references(conn, names)
+    known = Known(conn, names, WAITING_LEASE)
+    made: list[list[Outgoing]] = []
+    for sender, drafts in requests:
+        placed = [Placing(conn, known, sender, now).place(draft) for draft in drafts]
+        made.append([outgoing for outgoing in placed if outgoing is not None])
+    return made
 
 
 def stand_in(reference: Reference) -> UUID:
@@ -93,68 +88,67 @@ def class_of(conn: Connection, event_type: str, key: UUID, *, urgent: bool) -> b
     return is_document(event_type) and table.pin_urgent(conn, key, urgent)
 
 
-def _place(conn: Connection, sender: Sender, draft: Draft, now: int) -> Outgoing | None:
-    emission, subject = draft.emission, draft.emission.subject
-    headers = untied(sender.source, draft, _event_id(conn, sender, draft, now), sender.traceparent)
-    known = table.resolve(conn, subject.scheme, subject.value)
-    key = known
-    if emission.mints and subject.scheme in MINTING:
-        key = _claim(conn, sender, emission, now)
-        if key is None:
-            message = (stand_in(subject).bytes, draft.payload, [*headers, (LGSP_REASON, OWNER_CONFLICT.encode())])
-            return Outgoing(topic_of(ROUTER), message)
-    if key is None or (known is not None and _has_older(conn, subject, key)):
-        _wait(conn, sender, draft, headers, now)
-        return None
-    for reference in emission.references:
-        table.link(conn, reference.scheme, reference.value, key, issuer=sender.source, now=now)
-    urgent = class_of(conn, emission.type, key, urgent=emission.urgent)
-    ready = tied(headers, key, code_for(conn, subject, key), urgent=urgent)
-    return Outgoing(input_topic_of(emission.type), (key.bytes, draft.payload, ready))
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """One request's messages on their way to a topic, or to the waiting table."""
+
+    conn: Connection
+    known: Known
+    sender: Sender
+    now: int
+
+    def place(self, draft: Draft) -> Outgoing | None:
+        """The message to publish; None when it is stored to wait.
+
+        The message that introduces a code goes ahead of those that wait for it: they are about what it brings.
+        """
+        emission, subject = draft.emission, draft.emission.subject
+        headers = untied(self.sender.source, draft, self._event_id(draft), self.sender.traceparent)
+        before = key = self.known.key(_name(subject))
+        if emission.mints and subject.scheme in MINTING:
+            key = self._claim(emission)
+            if key is None:
+                reason = (LGSP_REASON, OWNER_CONFLICT.encode())
+                return Outgoing(topic_of(ROUTER), (stand_in(subject).bytes, draft.payload, [*headers, reason]))
+        if key is None or (before is not None and self.known.has_older(_name(subject), key)):
+            self._wait(draft, headers)
+            return None
+        for reference in emission.references:
+            self.known.link(_name(reference), key, issuer=self.sender.source, now=self.now)
+        urgent = class_of(self.conn, emission.type, key, urgent=emission.urgent)
+        ready = tied(headers, key, code_for(self.conn, subject, key), urgent=urgent)
+        return Outgoing(input_topic_of(emission.type), (key.bytes, draft.payload, ready))
+
+    def _event_id(self, draft: Draft) -> str:
+        """Occurrences are counted by the reference as the partner wrote it: an id does not change when the reference
+        becomes known, or means another dossier later.
+        """
+        emission, source = draft.emission, self.sender.source
+        if emission.identity:
+            return event_id(source, draft, 0)
+        counted, operation = stand_in(emission.subject), f"{source}/{emission.operation}"
+        window = int(self.sender.windows.repeat * 1e6)
+        number = table.occurrence_of(self.conn, counted, operation, draft.digest, window=window, now=self.now)
+        return event_id(source, draft, number)
+
+    def _claim(self, emission: Emission) -> UUID | None:
+        """The code's key; None when the code is another owner's."""
+        name, source = _name(emission.subject), self.sender.source
+        owner = owner_hash(emission.owner, self.sender.owner_key)
+        if owner is None and self.known.is_disputed(name, issuer=source):
+            return None
+        claim = self.known.claim(name, issuer=source, owner=owner, now=self.now)
+        return None if claim.conflict else claim.key
+
+    def _wait(self, draft: Draft, headers: list[Header]) -> None:
+        """Store an event until its reference is known. One that waits already is the same only if its bytes are too."""
+        subject, source = draft.emission.subject, self.sender.source
+        same = blake2b((header(headers, CE_ID) or b"") + draft.digest, digest_size=16).digest()
+        expires = self.now + int(self.sender.windows.wait * 1e6)
+        body = Body(draft.payload, headers)
+        event = table.Waiting(0, subject.scheme, subject.value, source, draft.emission.type, body, expires)
+        self.known.wait(event, same, now=self.now)
 
 
-def _event_id(conn: Connection, sender: Sender, draft: Draft, now: int) -> str:
-    """Occurrences are counted by the reference as the partner wrote it: an id does not change when the reference
-    becomes known, or means another dossier later.
-    """
-    emission = draft.emission
-    if emission.identity:
-        return event_id(sender.source, draft, 0)
-    occurrence = table.occurrence_of(
-        conn,
-        stand_in(emission.subject),
-        f"{sender.source}/{emission.operation}",
-        draft.digest,
-        window=int(sender.windows.repeat * 1e6),
-        now=now,
-    )
-    return event_id(sender.source, draft, occurrence)
-
-
-def _claim(conn: Connection, sender: Sender, emission: Emission, now: int) -> UUID | None:
-    """The code's key; None when the code is another owner's."""
-    scheme, value = emission.subject.scheme, emission.subject.value
-    owner = owner_hash(emission.owner, sender.owner_key)
-    if owner is None and table.is_disputed(conn, scheme, value, issuer=sender.source):
-        return None
-    claim = table.claim(conn, scheme, value, issuer=sender.source, owner=owner, now=now)
-    return None if claim.conflict else claim.key
-
-
-def _has_older(conn: Connection, subject: Reference, key: UUID) -> bool:
-    """Whether older events of the reference wait, or are released but not published yet.
-
-    Asked in this order: a release in between moves them from the first place to the second.
-    """
-    waiting = table.is_waited_for(conn, subject.scheme, subject.value)
-    return waiting or outbox.holds(conn, WAITING_LEASE, key.bytes)
-
-
-def _wait(conn: Connection, sender: Sender, draft: Draft, headers: list[Header], now: int) -> None:
-    """Store an event until its reference is known. One that waits already is the same only if its bytes are too."""
-    subject = draft.emission.subject
-    same = blake2b((header(headers, CE_ID) or b"") + (header(headers, LGSP_DIGEST) or b""), digest_size=16).digest()
-    expires = now + int(sender.windows.wait * 1e6)
-    body = Body(draft.payload, headers)
-    event = table.Waiting(0, subject.scheme, subject.value, sender.source, draft.emission.type, body, expires)
-    table.wait(conn, event, same, now=now)
+def _name(reference: Reference) -> tuple[str, str]:
+    return reference.scheme, reference.value

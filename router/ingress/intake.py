@@ -12,18 +12,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from router.errors import BadRequest, BusError, LedgerError, NotReceived, PublishFailed, RowRefused
 from router.events import Message, TopicPartition, partition_of
 from router.ingress.envelope import Draft, Encode, drafts_of
-from router.ingress.identity import Outgoing, Sender, Windows, identify, lock_all
+from router.ingress.identity import Outgoing, Sender, Windows, identify
 from router.ports import Bus, Clock, Ledger, Publisher
 from router.sdk.inbound import Emission
 from router.sdk.manifest import Manifest
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 SLICE: Final = 64  # emissions in one transaction: about 30 ms of the loop on SQLite
 
@@ -131,8 +128,9 @@ class Intake:
     async def _identify(self, parts: Sequence[Part]) -> list[tuple[Submission, list[Outgoing]]]:
         """What to publish for each part that the ledger took. A row it refuses is looked for request by request."""
         now = self._clock.now()
+        requests = [(part.submission.sender, part.drafts) for part in parts]
         try:
-            made = await self._ledger.write(lambda conn: _identify_all(conn, parts, now))
+            made = await self._ledger.write(lambda conn: identify(conn, requests, now=now))
         except RowRefused:
             if len(parts) > 1:
                 return [placed for part in parts for placed in await self._identify([part])]
@@ -187,11 +185,6 @@ class Intake:
             publisher, self._publisher = self._publisher, None
             with suppress(BusError):
                 await publisher.close()
-
-
-def _identify_all(conn: Connection, parts: Sequence[Part], now: int) -> list[list[Outgoing]]:
-    lock_all(conn, (draft for part in parts for draft in part.drafts))
-    return [identify(conn, part.submission.sender, part.drafts, now=now) for part in parts]
 
 
 def not_now() -> NotReceived:

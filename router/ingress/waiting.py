@@ -43,6 +43,7 @@ def move(conn: Connection, lease: Lease, *, now: int) -> int:
     if not store.fence(conn, [lease]):
         return 0
     due = table.due(conn, now=now, limit=PAGE)
+    table.lock_references(conn, {name for event, _ in due for name in _named(event)})
     outbox.add(conn, lease.name, [_emission(conn, event, key, now) for event, key in due])
     table.drop_waiting(conn, [event.id for event, _ in due])
     return len(due)
@@ -54,10 +55,14 @@ def _emission(conn: Connection, event: table.Waiting, key: UUID | None, now: int
     if key is None:
         unresolved = [*headers, (LGSP_REASON, UNKNOWN_DOSSIER.encode())]
         return Emission(topic_of(ROUTER), -1, stand_in(reference).bytes, event.body.value, unresolved)
-    for name, value in headers:
-        if name == LGSP_LINK:
-            linked = read_reference(value)
-            table.link(conn, linked.scheme, linked.value, key, issuer=event.source, now=now)
+    for scheme, value in _named(event)[1:]:
+        table.link(conn, scheme, value, key, issuer=event.source, now=now)
     urgent = class_of(conn, event.event_type, key, urgent=header(headers, CE_PRIORITY) is not None)
     ready = tied(headers, key, code_for(conn, reference, key), urgent=urgent)
     return Emission(input_topic_of(event.event_type), -1, key.bytes, event.body.value, ready)
+
+
+def _named(event: table.Waiting) -> list[tuple[str, str]]:
+    """What an event waits for, then what it links."""
+    links = [read_reference(value) for name, value in event.body.headers if name == LGSP_LINK]
+    return [(event.scheme, event.value), *((link.scheme, link.value) for link in links)]

@@ -39,11 +39,11 @@ class Waiting(NamedTuple):
 
 def claim(conn: Connection, scheme: str, value: str, *, issuer: str, owner: bytes | None, now: int) -> Claim:
     """The internal id of a code, minted if it is new. An owner completes a claim that had none."""
-    known = _row(conn, scheme, value)
+    known = row_of(conn, scheme, value)
     if known is None:
         key = key_of(scheme, value)
         _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=owner, now=now)
-        known = _row(conn, scheme, value)
+        known = row_of(conn, scheme, value)
         assert known is not None
     key = UUID(bytes=bytes(known.key))
     theirs = bytes(known.owner) if known.owner is not None else None
@@ -52,22 +52,22 @@ def claim(conn: Connection, scheme: str, value: str, *, issuer: str, owner: byte
     elif owner is not None and theirs != owner:
         _keep_conflict(conn, scheme, value, key, issuer=issuer, owner=owner, now=now)
         return Claim(key, True)
-    return Claim(_current(conn, key), False)
+    return Claim(current(conn, key), False)
 
 
 def resolve(conn: Connection, scheme: str, value: str) -> UUID | None:
     """The internal id that a code or reference means, following links; None if it is not known."""
-    known = _row(conn, scheme, value)
-    return _current(conn, UUID(bytes=bytes(known.key))) if known is not None else None
+    known = row_of(conn, scheme, value)
+    return current(conn, UUID(bytes=bytes(known.key))) if known is not None else None
 
 
 def link(conn: Connection, scheme: str, value: str, key: UUID, *, issuer: str, now: int) -> bool:
     """From now on a reference means this dossier; False (and a conflict row) if it means another one already."""
-    known = _row(conn, scheme, value)
+    known = row_of(conn, scheme, value)
     if known is None:
         _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=None, now=now)
         return True
-    if _current(conn, UUID(bytes=bytes(known.key))) == key:
+    if current(conn, UUID(bytes=bytes(known.key))) == key:
         return True
     _keep_conflict(conn, scheme, value, key, issuer=issuer, owner=None, now=now)
     return False
@@ -104,10 +104,16 @@ def merge(conn: Connection, younger: UUID, older: UUID, *, now: int) -> None:
     conn.execute(insert(key_link).values(younger=younger.bytes, older=older.bytes, linked_at=now))
 
 
-def lock_reference(conn: Connection, scheme: str, value: str) -> None:
-    """Hold a reference for this transaction, so that linking and waiting are decided one after the other."""
+def lock_references(conn: Connection, names: Collection[tuple[str, str]]) -> None:
+    """Hold references (scheme, value) for this transaction, in one order for all processes, so that claiming, linking
+    and waiting are decided one after the other. On SQLite the immediate transaction is the lock.
+    """
     if conn.dialect.name == "postgresql":
-        conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{scheme}\x1f{value}"})
+        query = text(
+            "SELECT pg_advisory_xact_lock(h) FROM (SELECT DISTINCT hashtextextended(n, 0) AS h"
+            " FROM unnest(CAST(:names AS text[])) AS n ORDER BY h) AS held"
+        )
+        conn.execute(query, {"names": [f"{scheme}\x1f{value}" for scheme, value in names]})
 
 
 def wait(conn: Connection, event: Waiting, identity: bytes, *, now: int) -> None:
@@ -131,12 +137,6 @@ def wait(conn: Connection, event: Waiting, identity: bytes, *, now: int) -> None
         )
 
 
-def is_waited_for(conn: Connection, scheme: str, value: str) -> bool:
-    """Whether events wait for a reference: newer ones queue behind them."""
-    query = select(waiting.c.id).where(waiting.c.scheme == scheme, waiting.c.value == value).limit(1)
-    return conn.execute(query).first() is not None
-
-
 def due(conn: Connection, *, now: int, limit: int) -> list[tuple[Waiting, UUID | None]]:
     """Waiting events in arrival order whose reference is known now (with its key), or that have expired (None)."""
     query = (
@@ -150,7 +150,7 @@ def due(conn: Connection, *, now: int, limit: int) -> list[tuple[Waiting, UUID |
     for r in conn.execute(query):
         content = Body(bytes(r.body), unpack(bytes(r.headers)))
         event = Waiting(r.id, r.scheme, r.value, r.source, r.event_type, content, r.expires)
-        found.append((event, _current(conn, UUID(bytes=bytes(r.known))) if r.known is not None else None))
+        found.append((event, current(conn, UUID(bytes=bytes(r.known))) if r.known is not None else None))
     return found
 
 
@@ -199,7 +199,8 @@ def save_cursor(conn: Connection, source: str, name: str, value: str) -> None:
         conn.execute(insert(cursor).values(source=source, name=name, value=value))
 
 
-def _row(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
+def row_of(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
+    """The stored claim or link of a code or reference."""
     return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).first()
 
 
@@ -228,7 +229,8 @@ def _insert_alias(
         conn.execute(insert(alias).values(values))
 
 
-def _current(conn: Connection, key: UUID) -> UUID:
+def current(conn: Connection, key: UUID) -> UUID:
+    """The id that stands for this one now: dated links are followed to the oldest."""
     passed = {key}
     while (older := conn.execute(select(key_link.c.older).where(key_link.c.younger == key.bytes)).scalar()) is not None:
         key = UUID(bytes=bytes(older))

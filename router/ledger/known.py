@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Table, select, tuple_
 
 from router.ledger import identity
 from router.ledger.identity import Claim, Waiting
@@ -25,17 +25,17 @@ class Known:
     """
 
     def __init__(self, conn: Connection, names: Collection[Name], lease: str) -> None:
-        self._conn, self._lease = conn, lease
+        self._conn = conn
         wanted = sorted(names)
         known = select(alias).where(tuple_(alias.c.scheme, alias.c.value).in_(wanted))
-        self._rows = {(row.scheme, row.value): row for row in conn.execute(known)}
-        keys = {bytes(row.key) for row in self._rows.values()}
-        self._keys = {name: UUID(bytes=bytes(row.key)) for name, row in self._rows.items()}
-        self._follow(keys)
-        self._waited = self._names(waiting, wanted)
-        self._disputed = self._names(alias_conflict, wanted)
-        released = select(outbox.c.key).where(outbox.c.lease == lease, outbox.c.key.in_(self._current_keys()))
-        self._released = {bytes(key) for key in conn.execute(released.distinct()).scalars()} if self._keys else set()
+        rows = {(row.scheme, row.value): row for row in conn.execute(known)}
+        self._keys = {name: UUID(bytes=bytes(row.key)) for name, row in rows.items()}
+        self._owners = {name: bytes(row.owner) for name, row in rows.items() if row.owner is not None}
+        self._follow()
+        self._disputed = self._named(alias_conflict, wanted)
+        # In this order: a release in between moves events from the first place to the second.
+        self._waited = self._named(waiting, wanted)
+        self._released = self._unpublished(lease)
 
     def key(self, name: Name) -> UUID | None:
         """The internal id that a code or reference means now; None if it is not known."""
@@ -43,11 +43,9 @@ class Known:
 
     def claim(self, name: Name, *, issuer: str, owner: bytes | None, now: int) -> Claim:
         """As ``identity.claim``. A code that is known costs nothing unless it brings an owner to compare."""
-        row = self._rows.get(name)
-        if row is not None and (owner is None or (row.owner is not None and bytes(row.owner) == owner)):
+        if name in self._keys and (owner is None or self._owners.get(name) == owner):
             return Claim(self._keys[name], False)
         claim = identity.claim(self._conn, *name, issuer=issuer, owner=owner, now=now)
-        self._rows[name] = identity.row_of(self._conn, *name)
         if claim.conflict:
             self._disputed.add(name)
         else:
@@ -61,7 +59,6 @@ class Known:
         linked = identity.link(self._conn, *name, key, issuer=issuer, now=now)
         if linked:
             self._keys[name] = key
-            self._rows[name] = identity.row_of(self._conn, *name)
         return linked
 
     def is_disputed(self, name: Name, *, issuer: str) -> bool:
@@ -77,13 +74,20 @@ class Known:
         identity.wait(self._conn, event, same, now=now)
         self._waited.add((event.scheme, event.value))
 
-    def _follow(self, keys: Collection[bytes]) -> None:
+    def _follow(self) -> None:
         """Dated links between ids: readers follow them."""
-        linked = self._conn.execute(select(key_link.c.younger).where(key_link.c.younger.in_(keys))).scalars()
-        younger = {bytes(key) for key in linked} if keys else set()
+        keys = {key.bytes for key in self._keys.values()}
+        query = select(key_link.c.younger).where(key_link.c.younger.in_(keys))
+        younger = {bytes(key) for key in self._conn.execute(query).scalars()} if keys else set()
         for name, key in self._keys.items():
             if key.bytes in younger:
                 self._keys[name] = identity.current(self._conn, key)
 
-    def _current_keys(self) -> list[bytes]:
-        return sorted({key.bytes for key in self._keys.values()})
+    def _named(self, table: Table, names: Collection[Name]) -> set[Name]:
+        query = select(table.c.scheme, table.c.value).where(tuple_(table.c.scheme, table.c.value).in_(names))
+        return {(row.scheme, row.value) for row in self._conn.execute(query.distinct())}
+
+    def _unpublished(self, lease: str) -> set[bytes]:
+        keys = {key.bytes for key in self._keys.values()}
+        query = select(outbox.c.key).where(outbox.c.lease == lease, outbox.c.key.in_(keys)).distinct()
+        return {bytes(key) for key in self._conn.execute(query).scalars()} if keys else set()

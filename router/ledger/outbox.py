@@ -40,9 +40,3 @@ def pending(conn: Connection, leases: Collection[str], limit: int) -> list[tuple
 def published(conn: Connection, ids: Sequence[int]) -> None:
     """Delete rows that are durable on the bus."""
     conn.execute(delete(outbox).where(outbox.c.id.in_(ids)))
-
-
-def holds(conn: Connection, lease_name: str, key: bytes) -> bool:
-    """Whether rows of a lease with this key are still to be published."""
-    query = select(outbox.c.id).where(outbox.c.lease == lease_name, outbox.c.key == key).limit(1)
-    return conn.execute(query).first() is not None

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from router.bus.memory import Fault, Faults
-from router.errors import CommitUnknown, LedgerUnavailable, NotReceived
+from router.errors import BadRequest, CommitUnknown, LedgerUnavailable, NotReceived, RowRefused
 from router.events import LGSP_DIGEST, TopicPartition, header, key_of, partition_of
+from router.ingress.identity import identify
 from router.ingress.intake import SLICE, Intake
 from router.ledger.engine import SqliteLedger
 from router.sdk.inbound import DOSSIER_CODE
@@ -171,6 +172,18 @@ async def test_a_ledger_that_fails_or_leaves_its_commit_open_costs_one_repetitio
     await intake.receive("s", MANIFEST, [emission("4")])
     assert len(set(ids(rig.log()))) == 1
     await intake.close()
+
+
+async def test_a_row_the_ledger_refuses_fails_its_own_request_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_bad(conn: Any, requests: Any, *, now: int) -> Any:
+        if any(draft.emission.original == b"bad" for _, drafts in requests for draft in drafts):
+            raise RowRefused("refused by the database")
+        return identify(conn, requests, now=now)
+
+    monkeypatch.setattr("router.ingress.intake.identify", refuse_bad)
+    results = await asyncio.gather(*(rig.receive(emission(t)) for t in ("good", "bad", "too")), return_exceptions=True)
+    assert [type(each) for each in results] == [type(None), BadRequest, type(None)]
+    assert texts(rig.log()) == ["good", "too"]
 
 
 async def test_a_defect_reaches_the_request_and_leaves_none_waiting(rig: Rig) -> None:
