@@ -49,11 +49,15 @@ def _recipient(
         config = kind.config_model.model_validate(section.config)
     except ValidationError as error:
         raise config_error(error, file, f"{key}.config") from None
-    manifest = kind.manifest
+    connector = kind(config, context)
+    if section.wait_window is not None:
+        inbound = connector.manifest.inbound.model_copy(update={"wait_window": section.wait_window})
+        connector.manifest = connector.manifest.model_copy(update={"inbound": inbound})
+    manifest = connector.manifest
     rate = manifest.limits.rate if section.rate is None else section.rate
     return Recipient(
         id=name,
-        connector=kind(config, context),
+        connector=connector,
         manifest=manifest,
         concurrency=section.concurrency or manifest.limits.concurrency,
         limiter=AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None,

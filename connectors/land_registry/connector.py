@@ -65,7 +65,7 @@ class LandRegistryConfig(ConnectorConfig):
 class LandRegistry(Connector[LandRegistryConfig]):
     """One land registration office."""
 
-    manifest: ClassVar[Manifest] = Manifest.load(__package__ or "connectors.land_registry")
+    manifest = Manifest.load(__package__ or "connectors.land_registry")
     config_model: ClassVar[type[ConnectorConfig]] = LandRegistryConfig
 
     def __init__(self, config: LandRegistryConfig, context: Context) -> None:

@@ -77,7 +77,7 @@ class OneStopConfig(ConnectorConfig):
 class OneStop(Connector[OneStopConfig]):
     """One electronic one-stop, with all levels of reception behind it."""
 
-    manifest: ClassVar[Manifest] = Manifest.load(__package__ or "connectors.one_stop")
+    manifest = Manifest.load(__package__ or "connectors.one_stop")
     config_model: ClassVar[type[ConnectorConfig]] = OneStopConfig
 
     def __init__(self, config: OneStopConfig, context: Context) -> None:

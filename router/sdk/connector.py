@@ -44,7 +44,7 @@ class Connector(ABC, Generic[C]):
     personal data.
     """
 
-    manifest: ClassVar[Manifest]
+    manifest: Manifest  # of the class; an instance may have its windows set by configuration
     config_model: ClassVar[type[ConnectorConfig]]
 
     def __init__(self, config: C, context: Context) -> None:

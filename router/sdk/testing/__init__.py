@@ -2,6 +2,17 @@
 
 from router.sdk.testing.clock import CountingIds, ManualClock
 from router.sdk.testing.quirks import Quirk, Quirks
-from router.sdk.testing.simulator import Effect, Incoming, Simulator, answer_json
+from router.sdk.testing.simulator import Effect, Incoming, Outgoing, Sent, Simulator, answer_json
 
-__all__ = ["CountingIds", "Effect", "Incoming", "ManualClock", "Quirk", "Quirks", "Simulator", "answer_json"]
+__all__ = [
+    "CountingIds",
+    "Effect",
+    "Incoming",
+    "ManualClock",
+    "Outgoing",
+    "Quirk",
+    "Quirks",
+    "Sent",
+    "Simulator",
+    "answer_json",
+]

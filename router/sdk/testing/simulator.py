@@ -37,6 +37,15 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A message to the router: ``identity`` is the one its effect will have at each of ``to`` (kinds of recipients)."""
+
+    code: str
+    identity: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """A request to the partner."""
 
@@ -78,6 +87,8 @@ class Simulator:
     def __init__(self, clock: Clock, quirks: Quirks | None = None) -> None:
         self.clock, self.quirks = clock, quirks or Quirks()
         self.effects: list[Effect] = []
+        self.sent: list[Sent] = []
+        self.inbound_url = ""  # the router's webhooks for this partner
         self.pushed = 0
         self._done: set[tuple[str, str]] = set()
         self._routes: list[tuple[str, str, str, Handler]] = []
@@ -92,9 +103,9 @@ class Simulator:
         self._routes.append((method, path, operation, handler))
 
     def effect(self, code: str, operation: str, identity: str) -> bool:
-        """Record an effect; False if this identity took effect before (a repetition)."""
-        known = (operation, identity) in self._done
-        self._done.add((operation, identity))
+        """Record an effect; False if this identity took effect for this code before (a repetition)."""
+        known = (code, identity) in self._done
+        self._done.add((code, identity))
         self.effects.append(Effect(code, operation, identity, repeated=known))
         return not known
 
@@ -122,11 +133,15 @@ class Simulator:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def push(self, code: str, url: str, body: Callable[[], tuple[bytes, Mapping[str, str]]]) -> None:
-        """Queue a message to the router behind earlier ones of the same dossier. ``body`` makes content and headers
-        for each try (a signature has its time).
-        """
-        self.later(code, lambda: self._post(url, body))
+    def push(self, sent: Sent, path: str, value: Any) -> None:
+        """Queue a message to the router behind earlier ones of the same dossier."""
+        self.sent.append(sent)
+        content = json.dumps(value, ensure_ascii=False).encode()
+        self.later(sent.code, lambda: self._post(self.inbound_url + path, content))
+
+    def credentials(self, content: bytes) -> Mapping[str, str]:  # noqa: ARG002
+        """Headers by which the router knows this partner; made for each try, since a signature has its time."""
+        return {}
 
     def later(self, code: str, action: Callable[[], Awaitable[bool]]) -> None:
         """Queue an action behind earlier ones of the same dossier; it is tried again until it says True."""
@@ -150,9 +165,9 @@ class Simulator:
             waiting.popleft()
         del self._outboxes[code]
 
-    async def _post(self, url: str, body: Callable[[], tuple[bytes, Mapping[str, str]]]) -> bool:
+    async def _post(self, url: str, content: bytes) -> bool:
         assert self._session is not None
-        content, headers = body()
+        headers = {"Content-Type": "application/json; charset=utf-8", **self.credentials(content)}
         try:
             async with self._session.post(url, data=content, headers=headers) as response:
                 await response.read()
