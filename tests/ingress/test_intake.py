@@ -118,6 +118,12 @@ async def test_a_slice_that_fails_ends_its_request_and_nothing_of_it_follows(rig
     assert rig.log() == []
 
 
+async def test_a_request_is_not_received_while_a_later_slice_of_it_can_fail(rig: Rig) -> None:
+    rig.bus.faults = Planned(None, Fault(durable=0, told=0))
+    with pytest.raises(NotReceived):
+        await rig.receive(*(emission(str(n)) for n in range(SLICE + 1)))
+
+
 async def test_a_broker_that_comes_back_is_used_again(rig: Rig) -> None:
     rig.bus.faults = planned = Planned()
     planned.is_down = True
@@ -202,6 +208,17 @@ async def test_a_caller_that_gives_up_does_not_disturb_the_others(rig: Rig) -> N
     given_up.cancel()
     await other
     assert texts(rig.log()) == ["1", "2"]
+
+
+async def test_a_failure_after_a_caller_gave_up_does_not_disturb_the_others(rig: Rig) -> None:
+    rig.bus.faults = Planned(Fault(durable=0, told=0))
+    given_up, other = asyncio.create_task(rig.receive(emission("1"))), asyncio.create_task(rig.receive(emission("2")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(NotReceived):
+        await other
+    await rig.receive(emission("3"))
+    assert texts(rig.log()) == ["3"]
 
 
 async def test_a_closed_intake_takes_nothing(rig: Rig) -> None:

@@ -31,6 +31,7 @@ async def test_a_source_over_its_rate_is_told_when_to_come_back() -> None:
 async def test_a_bucket_holds_one_seconds_worth() -> None:
     clock = ManualClock()
     limits = Limits(clock, rate=3.0, in_flight=8)
+    ask(limits)
     await clock.advance(3600)
     for _ in range(3):
         ask(limits)

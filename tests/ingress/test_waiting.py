@@ -34,6 +34,12 @@ async def test_a_newer_event_of_the_reference_queues_behind_those_that_wait(rig:
     assert texts(rig.log()) == ["link", "1", "2", "3"]
 
 
+async def test_within_one_request_too_a_newer_event_queues_behind_one_that_waits(rig: Rig) -> None:
+    await rig.receive(notice("1"), emission("link", references=[NOTICE]), notice("2"))
+    await rig.release()
+    assert texts(rig.log()) == ["link", "1", "2"]
+
+
 async def test_a_newer_event_does_not_overtake_what_is_released_but_not_published(rig: Rig) -> None:
     await rig.receive(notice("1"))
     await rig.receive(emission("link", references=[NOTICE]))
