@@ -17,6 +17,7 @@ from router.sdk.inbound import Request
 
 WINDOW: Final = 300  # seconds a signature's time may differ
 NONCES: Final = 100_000
+LONGEST: Final = 128  # characters of a nonce
 
 TIMESTAMP, NONCE, SIGNATURE = "x-lgsp-timestamp", "x-lgsp-nonce", "x-lgsp-signature"
 
@@ -70,7 +71,9 @@ class Signature:
         if not compare_digest(request.headers.get(SIGNATURE, "").encode(), expected.encode()):
             raise refused()
         now = self._clock.now() // 1_000_000
-        if not timestamp.isdigit() or abs(int(timestamp) - now) > WINDOW or not nonce or nonce in self._nonces:
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16 and 0 < len(nonce) <= LONGEST):
+            raise refused()
+        if abs(int(timestamp) - now) > WINDOW or nonce in self._nonces:
             raise refused()
         self._nonces[nonce] = now
         while self._nonces and (len(self._nonces) > NONCES or now - next(iter(self._nonces.values())) > 2 * WINDOW):

@@ -22,18 +22,23 @@ class Format:
     zone: timezone = VIETNAM
 
     def read(self, text: str, field: str) -> datetime:
-        """The instant, in UTC. Raises ``ValueError`` naming the field and the expected form."""
-        try:
-            return datetime.strptime(text.strip(), self.pattern).replace(tzinfo=self.zone).astimezone(UTC)
-        except ValueError:
-            raise ValueError(f"{field}: expected {self.written}") from None
+        """The instant, in UTC. Raises ``ValueError`` naming the field and the expected form, never the value."""
+        return self._parsed(text, field).astimezone(UTC)
 
     def read_date(self, text: str, field: str) -> date:
         """The date as written. Raises ``ValueError``."""
+        return self._parsed(text, field).date()
+
+    def _parsed(self, text: str, field: str) -> datetime:
         try:
-            return datetime.strptime(text.strip(), self.pattern).date()  # noqa: DTZ007 (a date has no zone)
-        except ValueError:
+            found = datetime.strptime(text.strip(), self.pattern).replace(tzinfo=self.zone)
+            # Without separators a digit too few shifts all the others: 20250806093 would be 09:03.
+            if self.written.isalpha() and self.write(found) != text.strip():
+                raise ValueError(text)
+            found.astimezone(UTC)
+        except (ValueError, OverflowError):
             raise ValueError(f"{field}: expected {self.written}") from None
+        return found
 
     def write(self, instant: datetime) -> str:
         """An instant in this form and zone."""
@@ -44,12 +49,27 @@ class Format:
         return day.strftime(self.pattern)
 
 
+@dataclass(frozen=True, slots=True)
+class IsoFormat(Format):
+    """ISO 8601 with any number of decimals. A text without a marker is in ``zone``; a marker is believed."""
+
+    def _parsed(self, text: str, field: str) -> datetime:
+        try:
+            found = datetime.fromisoformat(text.strip())
+            found = found.replace(tzinfo=self.zone) if found.tzinfo is None else found
+            found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{field}: expected {self.written}") from None
+        return found
+
+
 COMPACT: Final = Format("%Y%m%d%H%M%S", "yyyyMMddHHmmss")
 SLASHED: Final = Format("%d/%m/%Y", "dd/MM/yyyy")
 DASHED: Final = Format("%d-%m-%Y", "dd-MM-yyyy")
 EDXML_DATE: Final = Format("%Y/%m/%d", "yyyy/MM/dd")
 EDXML_TIME: Final = Format("%Y/%m/%d %H:%M:%S", "yyyy/MM/dd HH:mm:ss")
-UTC_UNMARKED: Final = Format("%Y-%m-%dT%H:%M:%S", "yyyy-MM-ddTHH:mm:ss (UTC)", timezone.utc)  # noqa: UP017
+UTC_UNMARKED: Final = IsoFormat("%Y-%m-%dT%H:%M:%S", "yyyy-MM-ddTHH:mm:ss (UTC)", timezone.utc)  # noqa: UP017
+ISO: Final = IsoFormat("%Y-%m-%dT%H:%M:%S%z", "yyyy-MM-ddTHH:mm:ss+07:00")
 
 
 def local_date(instant: datetime) -> date:

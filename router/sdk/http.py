@@ -8,11 +8,15 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from unicodedata import normalize
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict
 
+from router.masking import mask
 from router.sdk.manifest import Manifest
 from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, Transient, Unauthorised, Uncertain
 
@@ -35,38 +39,50 @@ class HttpConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. Header names are lower case."""
+    """A whole answer. Header names are lower case; ``retry-after`` is in seconds, whichever form the partner used."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     def text(self) -> str:
-        """The body as text: UTF-8 first, then the declared charset, then the Vietnamese code page."""
+        """The body as text: UTF-8 first, then the declared charset, then the Vietnamese code page.
+
+        Composed (NFC): the code page writes a tone apart from its letter, and texts are compared with the manifest's.
+        """
         declared = self.headers.get("content-type", "").rpartition("charset=")[2].strip('"; ').lower()
         for charset in (CHARSETS[0], declared, CHARSETS[1]):
             try:
-                return self.body.decode(charset)
+                return normalize("NFC", self.body.decode(charset))
             except (UnicodeDecodeError, LookupError):
                 continue
-        return self.body.decode("utf-8", "replace")
+        return normalize("NFC", self.body.decode("utf-8", "replace"))
 
     def json(self) -> Any:
         """The body as JSON. Raises ``Uncertain``: what cannot be read may have been done."""
         try:
-            return json.loads(self.text())
-        except ValueError:
-            raise Uncertain(
-                "unreadable_answer", f"status {self.status}, {len(self.body)} bytes that are no JSON"
-            ) from None
+            return json.loads(self.text().removeprefix("\ufeff"))
+        except (ValueError, RecursionError):
+            raise self._unreadable("no JSON") from None
+
+    def object(self) -> Mapping[str, Any]:
+        """The body as a JSON object. Raises ``Uncertain``."""
+        value = self.json()
+        if not isinstance(value, Mapping):
+            raise self._unreadable("no JSON object")
+        return value
+
+    def _unreadable(self, found: str) -> Uncertain:
+        return Uncertain("unreadable_answer", f"status {self.status}, {len(self.body)} bytes that are {found}")
 
 
 class UnclassifiedAnswer(Exception):
     """A partner's answer that no row of the error map fits: tried a few times, then a dead letter."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"code {code}: {message}" if message else f"code {code}")
-        self.code = code
+        text = mask(message)
+        super().__init__(f"code {code}: {text}" if text else f"code {code}")
+        self.code, self.message = code, text
 
 
 class Http:
@@ -129,14 +145,13 @@ class Http:
                     read += await response.content.read(LONGEST_ANSWER + 1 - len(read))
                 if len(read) > LONGEST_ANSWER:
                     raise Uncertain("answer_too_long", f"above {LONGEST_ANSWER} bytes")
-                return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, read)
+                return Answer(response.status, _headers(response), read)
         except aiohttp.ClientConnectorCertificateError:
             raise Unauthorised("certificate_refused", "the partner's certificate is not trusted") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Transient("connect", type(error).__name__) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = Uncertain if sent.get("left") else Transient
-            raise failure("connection_lost" if sent.get("left") else "not_sent", type(error).__name__) from None
+            raise _broken(error, left=sent.get("left", False)) from None
 
 
 def classify(
@@ -160,7 +175,8 @@ def classify(
 
 
 def failure_of(outcome: Outcome, reason: str, message: str, *, code: str, seconds: float | None) -> Failure:
-    """The failure of an outcome."""
+    """The failure of an outcome. The partner's message is masked: it may quote whom the dossier is about."""
+    message = mask(message)
     if outcome is Outcome.THROTTLED or outcome is Outcome.CLOSED:
         return Throttled(reason, message, seconds=seconds or 60.0, code=code)
     kinds: dict[Outcome, type[Failure]] = {
@@ -172,7 +188,7 @@ def failure_of(outcome: Outcome, reason: str, message: str, *, code: str, second
 
 
 def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
-    code = str(status)
+    code, message = str(status), mask(message)
     if status < 300:
         return None
     if status in (401, 403):
@@ -184,8 +200,41 @@ def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
     if status == 408 or status >= 500:
         return Uncertain("server_error", message, code=code)
     if status < 400:
-        return Invalid("redirected", message, code=code)
+        return Transient("redirected", message, code=code)  # nobody processed it, and all dossiers meet the same
     return Invalid("http_refused", message, code=code)
+
+
+def _broken(error: Exception, *, left: bool) -> Failure:
+    """What a broken exchange means. In TLS 1.3 the partner refuses our certificate only after the handshake."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and "CERTIFICATE" in str(cause.reason):
+            return Unauthorised("certificate_refused", "the partner refuses our certificate")
+        cause = cause.__cause__
+    if left:
+        return Uncertain("answer_timeout" if isinstance(error, TimeoutError) else "connection_lost", _kind(error))
+    return Transient("not_sent", _kind(error))
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Header names in lower case. A Retry-After that is a date counts from the partner's own Date: clocks differ."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    until, now = _http_date(headers.get("retry-after", "")), _http_date(headers.get("date", ""))
+    if until is not None and now is not None:
+        headers["retry-after"] = str(max(0, int((until - now).total_seconds())))
+    return headers
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 async def _left(_session: object, context: Any, _params: object) -> None:

@@ -1,0 +1,199 @@
+"""A simulated land registration office: it appraises, asks for supplements, sends PCTTs and issues certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from router.sdk.auth import NONCE, SIGNATURE, TIMESTAMP, sign
+from router.sdk.dates import SLASHED, UTC_UNMARKED
+from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
+
+ONE_STOP, TAX = "one_stop", "tax"
+
+
+@dataclass(slots=True)
+class File:
+    """A land file: its PCTT generation, what has come of its obligations, and its state."""
+
+    body: Mapping[str, Any]
+    generation: int = 0
+    notices: set[str] = field(default_factory=set)
+    paid: set[str] = field(default_factory=set)
+    completed: set[str] = field(default_factory=set)
+    state: str = "received"
+
+
+class LandRegistrySimulator(Simulator):
+    """``wants_supplement`` says of a code whether the office asks for more papers."""
+
+    def __init__(
+        self,
+        clock: Any,
+        *,
+        secret: str,
+        agency: str,
+        wants_supplement: Callable[[str], bool],
+        quirks: Quirks | None = None,
+    ) -> None:
+        super().__init__(clock, quirks)
+        self._key, self.agency, self._wants_supplement = secret.encode(), agency, wants_supplement
+        self.files: dict[str, File] = {}
+        self.arrived: set[str] = set()
+        self._nonce = 0
+        self._by_notice: dict[str, str] = {}
+        for name, handler in (
+            ("tiepnhan", self._receive),
+            ("capnhattrangthaibosunghoso", self._supplemented),
+            ("capnhattrangthaitraketquahoso", self._returned),
+            ("phanhoihososaiketqua", self._disputed),
+            ("thuechuyentrahoso", self._tax_returned),
+            ("ketquathue", self._notice),
+            ("chungtuthue", self._payment),
+            ("hoanthanhnghiavu", self._completed),
+            ("phanhoi", self._reply),
+        ):
+            self.route("POST", f"/api/hoso/{name}", name, handler)
+        self.route("GET", "/api/hoso/trangthaibantin", "check", self._check)
+        self.route("GET", "/api/danhmuc/trangthai", "probe", self._probe)
+
+    def credentials(self, content: bytes) -> Mapping[str, str]:
+        """A fresh signature."""
+        self._nonce += 1
+        timestamp, nonce = str(self.clock.now() // 1_000_000), f"{self.agency}-{self._nonce}"
+        return {TIMESTAMP: timestamp, NONCE: nonce, SIGNATURE: sign(self._key, timestamp, nonce, content)}
+
+    def quirk_answer(self, quirk: Quirk, operation: str) -> Outgoing:
+        """Its words for an error under HTTP 200, and for *exists already*."""
+        if quirk is Quirk.DUPLICATE_ACK:
+            return _said("1", "Hồ sơ đã tồn tại")
+        return _said("1", "Hệ thống bận")
+
+    async def _receive(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code = str(body.get("SoBienNhan", ""))
+        if not body.get("ThongTinThuaDat"):
+            return _said("1", "ThongTinThuaDat không hợp lệ")
+        self.arrived.add(str(body.get("MaSuKien")))
+        if not self.effect(code, "tiepnhan", "L1"):
+            return _said("1", "Hồ sơ đã tồn tại")
+        self.files[code] = File(body)
+        self._say("/tiepnhanhosochomotcua", code, "L15_RECEIPT/", {"MaHoSoVBDLIS": f"VP-{code}"})
+        self._say("/chuyenhoso", code, "L2/THAMDINH", {"MaTrangThai": "THAMDINH", "NguoiNhan": "Trần Văn Bình"})
+        if self._wants_supplement(code):
+            self._say("/yeucaubosunghoso", code, "L3/", {"LyDo": "Bổ sung hợp đồng công chứng", "LaTamDung": True})
+        else:
+            self._request_obligation(code)
+        return _ok(code)
+
+    async def _supplemented(self, request: Incoming) -> Outgoing:
+        return self._on_file(request, "capnhattrangthaibosunghoso", "L4", self._request_obligation)
+
+    async def _returned(self, request: Incoming) -> Outgoing:
+        def close(code: str) -> None:
+            self.files[code].state = "closed"
+
+        return self._on_file(request, "capnhattrangthaitraketquahoso", "L13", close)
+
+    async def _disputed(self, request: Incoming) -> Outgoing:
+        return self._on_file(request, "phanhoihososaiketqua", "L14", lambda _: None)
+
+    async def _tax_returned(self, request: Incoming) -> Outgoing:
+        number = str((request.json() or {}).get("SoPhieuChuyen", ""))
+        return self._on_file(request, "thuechuyentrahoso", f"return/{number}", self._request_obligation)
+
+    async def _notice(self, request: Incoming) -> Outgoing:
+        number = str((request.json() or {}).get("SoThongBaoThue", ""))
+
+        def note(code: str) -> None:
+            self.files[code].notices.add(number)
+            self._by_notice[number] = code
+            self._finish_if_done(code)
+
+        return self._on_file(request, "ketquathue", f"notice/{number}", note)
+
+    async def _payment(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+
+        def note(code: str) -> None:
+            self.files[code].paid.add(str(body.get("SoThongBaoThue", "")))
+            self._finish_if_done(code)
+
+        return self._on_file(request, "chungtuthue", f"payment/{body.get('MaThamChieu', '')}", note)
+
+    async def _completed(self, request: Incoming) -> Outgoing:
+        number = str((request.json() or {}).get("SoThongBaoThue", ""))
+        code = self._by_notice.get(number)
+        if code is None:
+            return _said("1", "Thông báo không tìm thấy")
+        if self.effect(code, "hoanthanhnghiavu", f"completion/{number}"):
+            self.files[code].completed.add(number)
+            self._finish_if_done(code)
+        return _ok(code)
+
+    async def _reply(self, _: Incoming) -> Outgoing:
+        return _ok("")
+
+    async def _check(self, request: Incoming) -> Outgoing:
+        known = request.query.get("MaSuKien", "") in self.arrived
+        return answer_json({"data": {"DaNhan": True} if known else None, "status": {"success": True, "code": "0"}})
+
+    async def _probe(self, _: Incoming) -> Outgoing:
+        return _ok("")
+
+    def _on_file(self, request: Incoming, operation: str, identity: str, action: Callable[[str], None]) -> Outgoing:
+        body = request.json() or {}
+        code = str(body.get("SoBienNhan", ""))
+        if code not in self.files:
+            return _said("1", "Hồ sơ không tìm thấy")
+        self.arrived.add(str(body.get("MaSuKien")))
+        if not self.effect(code, operation, identity):
+            return _said("1", "Bản tin đã tồn tại")
+        action(code)
+        return _ok(code)
+
+    def _request_obligation(self, code: str) -> None:
+        """The next generation of the PCTT."""
+        file = self.files[code]
+        file.generation += 1
+        number = f"PCTT-{code}-{file.generation}"
+        body = {
+            "SoPhieuChuyen": number,
+            "NgayPhieu": SLASHED.write(self._now()),
+            "DonViLap": self.agency,
+            "LanLap": file.generation,
+            "ThayThePhieu": f"PCTT-{code}-{file.generation - 1}" if file.generation > 1 else None,
+            "LoaiThuTuc": "Chuyển nhượng quyền sử dụng đất",
+            "CanCu": "Luật Đất đai 31/2024/QH15",
+            "NguoiSuDung": [file.body["NguoiNop"] | {"LoaiChu": "1"}],
+            "ThuaDat": file.body["ThongTinThuaDat"],
+            "GiaChuyenNhuong": 1_200_000_000,
+        }
+        self._say("/phieuchuyen", code, f"pctt/{number}", body, to=(TAX,))
+
+    def _finish_if_done(self, code: str) -> None:
+        file = self.files[code]
+        if file.state == "received" and file.notices and file.notices <= file.paid and file.notices <= file.completed:
+            file.state = "finished"
+            ended = {"NgayKetThuc": UTC_UNMARKED.write(self._now()), "TrangThaiKetThuc": "0"}
+            self._say("/ketthuchoso", code, "L12/", ended)
+
+    def _say(
+        self, path: str, code: str, identity: str, body: Mapping[str, Any], to: tuple[str, ...] = (ONE_STOP,)
+    ) -> None:
+        message = {"SoBienNhan": code, "MaBanTin": f"{code}{path}/{identity}", "DonViNhan": self.agency, **body}
+        self.push(Sent(code, identity, to), path, {key: value for key, value in message.items() if value is not None})
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now() / 1e6, UTC)
+
+
+def _ok(code: str) -> Outgoing:
+    data = {"MaHoSoVBDLIS": f"VP-{code}"}
+    return answer_json({"data": data, "status": {"success": True, "code": "0", "message": "Thành công"}})
+
+
+def _said(code: str, message: str) -> Outgoing:
+    return answer_json({"data": None, "status": {"success": False, "code": code, "message": message}})

@@ -1,0 +1,251 @@
+"""A simulated one-stop: it owns the state of its dossiers, and takes them through reception, handling and return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from router.sdk.dates import COMPACT, SLASHED, VIETNAM
+from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
+
+#: From which status a dossier may go where; 3, 7 and 10 are the end.
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"1", "2", "4"}),
+    "1": frozenset({"2", "3", "5", "6", "7"}),
+    "2": frozenset({"4", "5", "6", "7", "8", "9"}),
+    "4": frozenset({"5", "6", "7", "8", "9"}),
+    "5": frozenset({"4", "2", "7", "8", "3"}),
+    "6": frozenset({"4", "7", "8", "9"}),
+    "8": frozenset({"4", "9", "7"}),
+    "9": frozenset({"10", "4"}),
+}
+PORTAL, LAND, ONE_STOP = "portal", "land", "one_stop"
+
+
+class OneStopSimulator(Simulator):
+    """``agency`` is the code of its receiving unit, ``counter`` the code that documents come from."""
+
+    def __init__(self, clock: Any, *, token: str, agency: str, quirks: Quirks | None = None) -> None:
+        super().__init__(clock, quirks)
+        self._token, self.agency = token, agency
+        self.status: dict[str, str] = {}
+        self.history: dict[str, list[str]] = {}
+        self.dossiers: dict[str, dict[str, Any]] = {}
+        self.illegal: list[str] = []
+        self.rejections: list[str] = []
+        self._messages = 0
+        self.route("POST", "/token", "login", self._login)
+        self.route("GET", "/api/suc-khoe", "health", self._health)
+        self.route("POST", "/api/ho-so", "submission", self._submission)
+        self.route("POST", "/api/lien-thong-dat-dai", "land", self._land)
+        self.route("POST", "/api/thong-bao-thue", "tax_notice", self._notice)
+        self.route("POST", "/api/thanh-toan", "payment", self._payment)
+        self.route("POST", "/api/van-ban", "document", self._document)
+        self.route("POST", "/api/van-ban/trang-thai", "document_status", self._document_status)
+        self.route("POST", "/api/phan-hoi", "reply", self._reply)
+
+    def credentials(self, content: bytes) -> Mapping[str, str]:
+        """The webhook's token."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def quirk_answer(self, quirk: Quirk, operation: str) -> Outgoing:
+        """Its words for an error, and for *exists already*."""
+        if quirk is Quirk.DUPLICATE_ACK:
+            return answer_json({"code": "01", "message": "Hồ sơ đã tồn tại"})
+        return answer_json({"code": "03", "message": "Bị gián đoạn, vui lòng thử lại"})
+
+    # What people at the counter do
+
+    def accept_at_counter(self, dossier: Mapping[str, Any], land: Mapping[str, Any]) -> None:
+        """A citizen files at the counter: accepted at once."""
+        code = str(dossier["MaHoSo"])
+        self.dossiers[code] = {**dossier, "KenhThucHien": "1"}
+        self._accept(code, land)
+
+    def send_document(self, document: Mapping[str, Any]) -> None:
+        """An official sends a letter."""
+        code = str(document["DocumentId"])
+        self._say("VanBan", document, code, "document", (ONE_STOP,))
+
+    # What it takes
+
+    async def _login(self, _: Incoming) -> Outgoing:
+        return answer_json({"access_token": "sim", "expires_in": 3600})
+
+    async def _health(self, _: Incoming) -> Outgoing:
+        return answer_json({"code": "00"})
+
+    async def _submission(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code = str(body.get("MaHoSo", ""))
+        if not code or not isinstance(body.get("ChuHoSo"), Mapping):
+            return answer_json({"code": "10", "message": "Thiếu MaHoSo hoặc ChuHoSo"})
+        if not self.effect(code, "submission", "submitted"):
+            return answer_json({"code": "01", "message": "Hồ sơ đã tồn tại"})
+        self.dossiers[code] = {key: value for key, value in body.items() if key not in ("MaSuKien", "LoaiSuKien")}
+        self._enter(code, "1")
+        self._accept(code, land_file(self.dossiers[code]))
+        return _ok()
+
+    async def _land(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code, message = str(body.get("SoBienNhan", "")), str(body.get("LoaiBanTin", ""))
+        if code not in self.dossiers:
+            return answer_json({"code": "02", "message": "Không tìm thấy hồ sơ"})
+        if not self.effect(code, "land", f"{message}/{body.get('MaTrangThai', '')}"):
+            return answer_json({"code": "00", "message": "Bản tin đã tồn tại"})
+        if message == "L2":
+            self._progress(code, "4", f"Chuyển thẩm định tại VPĐKĐĐ: bước {body.get('MaTrangThai')}")
+        elif message == "L3":
+            self._supplement(code, str(body.get("LyDo", "")))
+        elif message == "L12":
+            self._finish(code)
+        return _ok()
+
+    async def _notice(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code, number = str(body.get("MaHoSo", "")), str(body.get("SoThongBaoThue", ""))
+        if code not in self.dossiers:
+            return answer_json({"code": "02", "message": "Không tìm thấy hồ sơ"})
+        if not self.effect(code, "tax_notice", f"notice/{number}"):
+            return answer_json({"code": "00", "message": "Thông báo đã tồn tại"})
+        fee = {"MaPhiLePhi": number, "TenPhiLePhi": "Nghĩa vụ tài chính về đất đai", "Gia": body.get("TongTien")}
+        self._change(code, "6", DanhSachLePhi=[fee], TrangThaiThanhToan="1")
+        return _ok()
+
+    async def _payment(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code, reference = str(body.get("MaHoSo", "")), str(body.get("MaThamChieu", ""))
+        if code not in self.dossiers:
+            return answer_json({"code": "02", "message": "Không tìm thấy hồ sơ"})
+        if not self.effect(code, "payment", f"payment/{reference}"):
+            return answer_json({"code": "00", "message": "Chứng từ đã tồn tại"})
+        self.dossiers[code]["TrangThaiThanhToan"] = "2"
+        self._progress(code, "4", "Đã nhận chứng từ nộp nghĩa vụ tài chính")
+        return _ok()
+
+    async def _document(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code = str(body.get("DocumentId", ""))
+        if not self.effect(code, "document", "document"):
+            return answer_json({"code": "00", "message": "Văn bản đã tồn tại"})
+        for status, said in (("01", "Đã đến"), ("03", "Đã vào sổ"), ("05", "Đang xử lý"), ("06", "Hoàn thành")):
+            state = {
+                "DocumentId": code,
+                "From": body["To"][0],
+                "StatusCode": status,
+                "Description": said,
+                "Timestamp": COMPACT.write(self._now()),
+            }
+            self._say("TrangThaiVanBan", state, code, f"status/{status}", (ONE_STOP,), to=str(body["From"]["OrganId"]))
+        return _ok()
+
+    async def _document_status(self, request: Incoming) -> Outgoing:
+        body = request.json() or {}
+        code, status = str(body.get("DocumentId", "")), str(body.get("StatusCode", ""))
+        new = self.effect(code, "document_status", f"status/{status}")
+        return _ok() if new else answer_json({"code": "00", "message": "Trạng thái đã tồn tại"})
+
+    async def _reply(self, request: Incoming) -> Outgoing:
+        self.rejections.append(str((request.json() or {}).get("MaSuKien", "")))
+        return _ok()
+
+    # What it does with a dossier
+
+    def _accept(self, code: str, land: Mapping[str, Any]) -> None:
+        due = self._now() + timedelta(days=18)
+        self._change(code, "2", kind="TiepNhan", NgayTiepNhan=self._stamp(), NgayHenTra=COMPACT.write(due))
+        self._say("HoSoDatDai", {**land, "NgayTiepNhan": self._stamp()}, code, "L1", (LAND,))
+        self._progress(code, "4", "Đã tiếp nhận, chuyển hồ sơ sang VPĐKĐĐ")
+        self._enter(code, "4")
+
+    def _supplement(self, code: str, reason: str) -> None:
+        """The citizen is asked, and answers at the counter."""
+        asked = {
+            "MaHoSo": code,
+            "id": "1",
+            "NoiDungBoSung": reason,
+            "NgayBoSung": self._stamp(),
+            "NgayHenTraTruoc": SLASHED.write(self._now() + timedelta(days=18)),
+        }
+        self._enter(code, "5")
+        self._say("YeuCauBoSung", asked, code, "supplement/5", (PORTAL,))
+        answered = {
+            **asked,
+            "NgayTiepNhanBoSung": self._stamp(),
+            "NgayHenTraMoi": SLASHED.write(self._now() + timedelta(days=21)),
+        }
+        self._enter(code, "4")
+        self._say("DaBoSung", answered, code, "supplement/4", (PORTAL,))
+        file = {"SoBienNhan": code, "NgayHenTra": answered["NgayHenTraMoi"], "LyDo": "Đã bổ sung giấy tờ"}
+        self._say("BoSungDatDai", file, code, "L4", (LAND,))
+
+    def _finish(self, code: str) -> None:
+        self._change(code, "9", kind="CoKetQua", NgayKetThucXuLy=self._stamp())
+        self._change(code, "10", kind="TraKetQua", NgayTra=self._stamp(), HinhThuc="0")
+        self._say("TraKetQuaDatDai", {"SoBienNhan": code, "NgayKetThuc": self._stamp()}, code, "L13", (LAND,))
+
+    def _change(self, code: str, status: str, *, kind: str = "CapNhatTrangThai", **changes: Any) -> None:
+        self._enter(code, status)
+        dossier = self.dossiers[code]
+        dossier.update(changes)
+        self._say(kind, {**dossier, "TrangThaiHoSo": status}, code, f"status/{status}", (PORTAL,))
+
+    def _enter(self, code: str, status: str) -> None:
+        before = self.status.get(code, "")
+        if status != before and status not in TRANSITIONS.get(before, frozenset()):
+            self.illegal.append(f"{code}: {before} → {status}")
+        self.status[code] = status
+        self.history.setdefault(code, []).append(status)
+
+    def _progress(self, code: str, status: str, content: str) -> None:
+        line = {
+            "MaHoSo": code,
+            "NguoiXuLy": "Nguyễn Thị Hạnh",
+            "ChucDanh": "Chuyên viên",
+            "ThoiDiemXuLy": self._stamp(),
+            "PhongBanXuLy": "Bộ phận Tiếp nhận và Trả kết quả",
+            "NoiDungXuLy": content,
+            "TrangThai": status,
+        }
+        self._say("TienDo", line, code, f"progress/{content}", (PORTAL,))
+
+    def _say(
+        self, kind: str, data: Mapping[str, Any], code: str, identity: str, targets: tuple[str, ...], *, to: str = ""
+    ) -> None:
+        self._messages += 1
+        message = {
+            "LoaiSuKien": kind,
+            "MaTinNhan": f"{self.agency}-{self._messages:08d}",
+            "ThoiGian": self._stamp(),
+            "DonVi": to or self.agency,
+            "DuLieu": dict(data),
+        }
+        self.push(Sent(code, identity, targets), "/su-kien", message)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now() / 1e6, VIETNAM)
+
+    def _stamp(self) -> str:
+        return COMPACT.write(self._now())
+
+
+def land_file(dossier: Mapping[str, Any]) -> dict[str, Any]:
+    """The land registry's file (L1) of a dossier."""
+    return {
+        "SoBienNhan": dossier["MaHoSo"],
+        "MaHoSoMotCua": dossier["MaHoSo"],
+        "MaQuyTrinh": dossier["MaTTHC"],
+        "TinhId": "80",
+        "HuyenId": "803",
+        "XaId": "27991",
+        "NguoiTiepNhan": "Nguyễn Thị Hạnh",
+        "DiaChiTaiSan": "Khu phố 3, thị trấn Bến Lức, Long An",
+        "NguoiNop": dossier["ChuHoSo"],
+        "ThongTinThuaDat": [{"SoThuTuThua": "215", "SoHieuBanDo": "12", "DienTich": 120.5}],
+    }
+
+
+def _ok() -> Outgoing:
+    return answer_json({"code": "00", "message": "Thành công"})
