@@ -113,11 +113,13 @@ def owner_key(settings: Settings) -> bytes:
 class Service:
     """One process of an installation, playing the roles of its settings. ``run`` until ``stop``."""
 
-    def __init__(self, settings: Settings, clock: Clock, ids: Ids, *, file: str = "settings") -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, ids: Ids, *, file: str = "settings", bus: Bus | None = None
+    ) -> None:
         self.settings, self.clock, self.ids = settings, clock, ids
         self.log = structlog.get_logger("lgsp")
         self.lock = DirectoryLock(settings.data) if settings.embedded else None
-        self.bus, self.ledger = build_bus(settings, clock), build_ledger(settings, clock)
+        self.bus, self.ledger = bus or build_bus(settings, clock), build_ledger(settings, clock)
         self.codec = Codec(PackagedSchemas())
         self.objects = FolderObjectStore(settings.data / "objects")
         self.recipients = build_recipients(settings, clock, ids, self.objects, file)

@@ -93,9 +93,8 @@ class LandRegistry(Connector[LandRegistryConfig]):
         endpoint = ENDPOINTS[name]
         body = {"MaSuKien": event.id, **write(event.read(endpoint.record), endpoint.table)}
         body.setdefault("SoBienNhan", event.subject)
-        answer = await self._http.request(
-            "POST", f"/api/hoso/{name}", json_body=body, headers=await self._login(), timeout=60.0
-        )
+        headers = {"X-Event-Id": event.id, **await self._login()}
+        answer = await self._http.request("POST", f"/api/hoso/{name}", json_body=body, headers=headers, timeout=60.0)
         return self._receipt(name, answer)
 
     async def check(self, event: Event) -> Checked:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from router.sdk import Clock
 from router.sdk.dates import COMPACT, SLASHED, VIETNAM
 from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
 
@@ -26,7 +27,7 @@ PORTAL, LAND, ONE_STOP = "portal", "land", "one_stop"
 class OneStopSimulator(Simulator):
     """``agency`` is the code of its receiving unit, ``counter`` the code that documents come from."""
 
-    def __init__(self, clock: Any, *, token: str, agency: str, quirks: Quirks | None = None) -> None:
+    def __init__(self, clock: Clock, *, token: str, agency: str, quirks: Quirks | None = None) -> None:
         super().__init__(clock, quirks)
         self._token, self.agency = token, agency
         self.status: dict[str, str] = {}

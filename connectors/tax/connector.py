@@ -98,7 +98,8 @@ class Tax(Connector[TaxConfig]):
         ]
 
     async def _post(self, path: str, body: dict[str, object]) -> Answer:
-        return await self._http.request("POST", path, json_body=body, headers=self._login(), timeout=60.0)
+        headers = {"X-Event-Id": str(body["MaSuKien"]), **self._login()}
+        return await self._http.request("POST", path, json_body=body, headers=headers, timeout=60.0)
 
     def _login(self) -> dict[str, str]:
         return {"X-SystemId": self.config.system_id, "X-SecretKey": self.config.system_key.get_secret_value()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lxml import etree
 
 from connectors.tax import xml
-from router.sdk import BadRequest
+from router.sdk import BadRequest, Clock
 from router.sdk.dates import COMPACT, DASHED, VIETNAM
 from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
 
@@ -34,7 +34,7 @@ class TaxSimulator(Simulator):
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         *,
         token: str,
         agency: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import operate, routes, serve
+from router.cli import demo, operate, routes, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Message router for public administration: run it, look into it, repair what failed.",
 )
+app.add_typer(demo.app)
 app.add_typer(serve.app)
 app.add_typer(operate.app)
 app.add_typer(routes.app, name="routes")

@@ -55,6 +55,11 @@ def when(micros: int | None) -> str | None:
     return datetime.fromtimestamp(micros / 1e6, VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def line(text: str = "") -> None:
+    """A line on standard output."""
+    print(text)
+
+
 def error(text: str) -> None:
     """A line on standard error."""
     print(text, file=sys.stderr)

@@ -1,6 +1,7 @@
 """Everything a connector imports, and nothing it does not need."""
 
 from router.errors import BadRequest, ConfigError, IngressError, ObjectError, TooLarge, Unauthenticated
+from router.ports import Clock
 from router.sdk.connector import Connector, ConnectorConfig, Context
 from router.sdk.event import Event
 from router.sdk.inbound import (
@@ -36,6 +37,7 @@ __all__ = [
     "DOSSIER_CODE",
     "BadRequest",
     "Checked",
+    "Clock",
     "Closed",
     "ConfigError",
     "Connector",

@@ -69,7 +69,7 @@ DASHED: Final = Format("%d-%m-%Y", "dd-MM-yyyy")
 EDXML_DATE: Final = Format("%Y/%m/%d", "yyyy/MM/dd")
 EDXML_TIME: Final = Format("%Y/%m/%d %H:%M:%S", "yyyy/MM/dd HH:mm:ss")
 UTC_UNMARKED: Final = IsoFormat("%Y-%m-%dT%H:%M:%S", "yyyy-MM-ddTHH:mm:ss (UTC)", timezone.utc)  # noqa: UP017
-ISO: Final = IsoFormat("%Y-%m-%dT%H:%M:%S%z", "yyyy-MM-ddTHH:mm:ss+07:00")
+ISO: Final = IsoFormat("%Y-%m-%dT%H:%M:%S+07:00", "yyyy-MM-ddTHH:mm:ss+07:00")
 
 
 def local_date(instant: datetime) -> date:

@@ -1,7 +1,7 @@
 """What connector tests and demos use: simulated partners with quirks, a clock that a test moves, golden cases."""
 
 from router.sdk.testing.clock import CountingIds, ManualClock
-from router.sdk.testing.quirks import Quirk, Quirks
+from router.sdk.testing.quirks import Quirk, Quirks, seeded
 from router.sdk.testing.simulator import Effect, Incoming, Outgoing, Sent, Simulator, answer_json
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "Sent",
     "Simulator",
     "answer_json",
+    "seeded",
 ]

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,22 +18,24 @@ import aiohttp
 from aiohttp import web
 
 from router.ports import Clock
-from router.sdk.testing.quirks import Quirk, Quirks
+from router.sdk.testing.quirks import Quirk, Quirks, windows_1258
 
 PUSH_PAUSE: Final = 0.2
 PUSH_TRIES: Final = 200
+REMEMBERED: Final = 1000  # requests kept for a test to look at
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """Something that took effect at the partner: ``identity`` is the business identity by which it must happen once.
 
-    ``repeated`` marks a request that was recognised and had no second effect.
+    ``repeated`` marks a request that was recognised and had no second effect; ``event_id`` is the one it came under.
     """
 
     code: str
     operation: str
     identity: str
+    event_id: str
     repeated: bool = False
 
 
@@ -72,6 +75,8 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_EVENT_ID: ContextVar[str] = ContextVar("event_id", default="")
+
 Handler = Callable[[Incoming], Awaitable[Outgoing]]
 
 
@@ -90,9 +95,15 @@ class Simulator:
         self.sent: list[Sent] = []
         self.inbound_url = ""  # the router's webhooks for this partner
         self.pushed = 0
+        self.given_up: list[str] = []  # codes of messages that the router did not take, however often they were sent
+        self.requests: deque[tuple[str, Incoming]] = deque(maxlen=REMEMBERED)  # operation and request, oldest first
+        self.scripted: dict[str, Outgoing] = {}  # fixed answers by operation; their handlers are not asked
+        self.requested = asyncio.Event()  # set by every request
         self._done: set[tuple[str, str]] = set()
         self._routes: list[tuple[str, str, str, Handler]] = []
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._cut_off = False
         self._session: aiohttp.ClientSession | None = None
         self._outboxes: dict[str, deque[Callable[[], Awaitable[bool]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,11 +113,18 @@ class Simulator:
         """Serve an endpoint; quirks are planned by operation."""
         self._routes.append((method, path, operation, handler))
 
+    def operation_of(self, method: str, path: str) -> str:
+        """The operation that an endpoint belongs to. Raises ``KeyError``."""
+        for known_method, known_path, operation, _ in self._routes:
+            if (known_method, known_path) == (method, path):
+                return operation
+        raise KeyError(f"{method} {path}")
+
     def effect(self, code: str, operation: str, identity: str) -> bool:
         """Record an effect; False if this identity took effect for this code before (a repetition)."""
         known = (code, identity) in self._done
         self._done.add((code, identity))
-        self.effects.append(Effect(code, operation, identity, repeated=known))
+        self.effects.append(Effect(code, operation, identity, _EVENT_ID.get(), repeated=known))
         return not known
 
     async def start(self) -> str:
@@ -116,12 +134,29 @@ class Simulator:
             app.router.add_route(method, path, self._served(operation, handler))
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await self._site.start()
         address = self._runner.addresses[0]
         self.url = f"http://127.0.0.1:{address[1]}"
         self._session = aiohttp.ClientSession()
         return self.url
+
+    async def down(self) -> None:
+        """The machine is gone: connections are refused, those that are open are cut."""
+        assert self._runner is not None
+        self._cut_off = True
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        if self._runner.server is not None:
+            await self._runner.server.shutdown(0)
+
+    async def up(self) -> None:
+        """The machine is back, at the same address."""
+        assert self._runner is not None
+        self._cut_off = False
+        self._site = web.TCPSite(self._runner, "127.0.0.1", int(self.url.rpartition(":")[2]))
+        await self._site.start()
 
     async def stop(self) -> None:
         """End the server and what is still being pushed."""
@@ -139,7 +174,7 @@ class Simulator:
         content = json.dumps(value, ensure_ascii=False).encode()
         self.later(sent.code, lambda: self._post(self.inbound_url + path, content))
 
-    def credentials(self, content: bytes) -> Mapping[str, str]:  # noqa: ARG002
+    def credentials(self, content: bytes) -> Mapping[str, str]:
         """Headers by which the router knows this partner; made for each try, since a signature has its time."""
         return {}
 
@@ -162,6 +197,8 @@ class Simulator:
                 if await waiting[0]():
                     break
                 await self.clock.sleep(PUSH_PAUSE)
+            else:
+                self.given_up.append(code)
             waiting.popleft()
         del self._outboxes[code]
 
@@ -179,6 +216,8 @@ class Simulator:
 
     def _served(self, operation: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
+            if self._cut_off:
+                return _cut(request)
             quirk = self.quirks.take(operation)
             incoming = Incoming(
                 request.method,
@@ -187,10 +226,16 @@ class Simulator:
                 {name.lower(): value for name, value in request.headers.items()},
                 await request.read(),
             )
+            _EVENT_ID.set(incoming.headers.get("x-event-id", ""))
+            self.requests.append((operation, incoming))
+            self.requested.set()
             before = await self._before(quirk, operation)
             if before is not None:
                 return before
-            return await self._after(quirk, await handler(incoming), request)
+            made = self.scripted.get(operation) or await handler(incoming)
+            if quirk is Quirk.DUPLICATE_ACK and made.status < 300:
+                made = self.quirk_answer(quirk, operation)
+            return await self._after(quirk, made, request)
 
         return serve
 
@@ -202,7 +247,7 @@ class Simulator:
             return web.Response(status=503)
         if quirk is Quirk.BUSY_WITH_TIME:
             return web.Response(status=503, headers={"Retry-After": "1"})
-        if quirk in (Quirk.OK_WITH_ERROR, Quirk.DUPLICATE_ACK):
+        if quirk is Quirk.OK_WITH_ERROR:
             return _response(self.quirk_answer(quirk, operation))
         return None
 
@@ -215,16 +260,23 @@ class Simulator:
         if quirk is Quirk.FAIL_AFTER_WORK:
             return web.Response(status=500, text="Internal Server Error")
         if quirk is Quirk.WRONG_CHARSET:
-            text = made.body.decode()
-            return web.Response(status=made.status, body=text.encode("utf-16-le"), headers=dict(made.headers))
+            body = windows_1258(made.body.decode())
+            return web.Response(status=made.status, body=body, headers=dict(made.headers))
+        if quirk is Quirk.UNREADABLE:
+            return web.Response(text="<html><body>Gateway</body></html>", content_type="text/html")
         if quirk is Quirk.RESET:
             cut = web.StreamResponse(status=200, headers={"Content-Length": str(len(made.body) + 100)})
             await cut.prepare(request)
             await cut.write(made.body[: len(made.body) // 2])
-            if request.transport is not None:
-                request.transport.abort()
+            _cut(request)
             return cut
         return _response(made)
+
+
+def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)
 
 
 def _response(made: Outgoing) -> web.Response:

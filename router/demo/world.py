@@ -1,0 +1,153 @@
+"""The demo's world: simulated partners, the installation between them, and who is who."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.land_registry.simulator import LandRegistrySimulator
+from connectors.national_portal.simulator import NationalPortalSimulator
+from connectors.one_stop.simulator import OneStopSimulator
+from connectors.tax.simulator import TaxSimulator
+from router.ports import Clock
+from router.sdk.testing import Simulator
+from router.settings import Settings
+
+TOKEN = "demo-token"
+STRANGER = "H39.25.01-250616-9999"
+COMMUNE, NEIGHBOUR, LAND_OFFICE, TAX_OFFICE = "H39.25.01", "H53", "H39.16.01.02", "H39.90"
+
+
+def number_of(code: str) -> int:
+    """The running number in a dossier's code."""
+    return int(code.rpartition("-")[2])
+
+
+def wants_supplement(code: str) -> bool:
+    """One dossier in ten lacks papers."""
+    return number_of(code) % 10 == 3
+
+
+def returns_request(code: str) -> bool:
+    """One first PCTT in ten is sent back."""
+    return number_of(code) % 10 == 6
+
+
+@dataclass(slots=True)
+class World:
+    """The partners by recipient id."""
+
+    portal: NationalPortalSimulator
+    one_stop: OneStopSimulator
+    neighbour: OneStopSimulator
+    land: LandRegistrySimulator
+    tax: TaxSimulator
+
+    @classmethod
+    def make(cls, clock: Clock) -> World:
+        """All partners, not started."""
+        tax = TaxSimulator(clock, token=TOKEN, agency=TAX_OFFICE, returns=returns_request, batch=5, stranger=STRANGER)
+        return cls(
+            portal=NationalPortalSimulator(clock, token=TOKEN, on_paid=tax.paid),
+            one_stop=OneStopSimulator(clock, token=TOKEN, agency=COMMUNE),
+            neighbour=OneStopSimulator(clock, token=TOKEN, agency=NEIGHBOUR),
+            land=LandRegistrySimulator(clock, secret=TOKEN, agency=LAND_OFFICE, wants_supplement=wants_supplement),
+            tax=tax,
+        )
+
+    def partners(self) -> Mapping[str, Simulator]:
+        """Simulators by recipient id."""
+        return {
+            "land-h39": self.land,
+            "one-stop-h39": self.one_stop,
+            "one-stop-h53": self.neighbour,
+            "portal": self.portal,
+            "tax-h39": self.tax,
+        }
+
+    def target(self, sender: str, kind: str) -> str:
+        """The recipient that a sender's message of a kind of target goes to."""
+        if kind == "one_stop" and sender.startswith("one-stop"):
+            return "one-stop-h53" if sender == "one-stop-h39" else "one-stop-h39"
+        return {"portal": "portal", "land": "land-h39", "tax": "tax-h39", "one_stop": "one-stop-h39"}[kind]
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Serve on loopback."""
+        for simulator in self.partners().values():
+            await simulator.start()
+            stack.push_async_callback(simulator.stop)
+
+    def connect(self, service_url: str) -> None:
+        """Tell the partners where the router is."""
+        for recipient, simulator in self.partners().items():
+            simulator.inbound_url = f"{service_url}/in/{recipient}"
+
+    def idle(self) -> bool:
+        """Whether no partner has anything left to say."""
+        return all(simulator.idle() for simulator in self.partners().values()) and not self.tax.waiting
+
+    def motion(self) -> Iterator[int]:
+        """Numbers that change while anything happens."""
+        for simulator in self.partners().values():
+            yield simulator.pushed
+            yield len(simulator.effects)
+
+
+def demo_settings(world: World, data: Path, *, bus: str, ledger: str) -> Settings:
+    """The installation between the partners."""
+    return Settings.model_validate(
+        {
+            "data": data,
+            "bus": {"url": bus, "partitions": 6, "kafka": {"replication": 1, "min_insync_replicas": 1}},
+            "ledger": {"url": ledger},
+            "http": {"port": 0},
+            "identity": {"key": TOKEN},
+            "delivery": {"grace": 5.0},
+            "recipients": {
+                "portal": {
+                    "connector": "national_portal",
+                    "config": {
+                        "http": {"base_url": world.portal.url},
+                        "user": "demo",
+                        "password": TOKEN,
+                        "dstcode": "VN:GOV:000.00.00.G22:vpcpdvcqg",
+                        "unit": COMMUNE,
+                        "webhook_token": TOKEN,
+                    },
+                },
+                "one-stop-h39": {"connector": "one_stop", "config": _one_stop(world.one_stop)},
+                "one-stop-h53": {"connector": "one_stop", "config": _one_stop(world.neighbour)},
+                "land-h39": {
+                    "connector": "land_registry",
+                    "config": {
+                        "http": {"base_url": world.land.url},
+                        "api_key": TOKEN,
+                        "webhook_secret": TOKEN,
+                        "agency": LAND_OFFICE,
+                    },
+                },
+                "tax-h39": {
+                    "connector": "tax",
+                    "wait_window": 3.0,
+                    "config": {
+                        "http": {"base_url": world.tax.url},
+                        "system_id": "lgsp",
+                        "system_key": TOKEN,
+                        "webhook_token": TOKEN,
+                        "agency": TAX_OFFICE,
+                    },
+                },
+            },
+        }
+    )
+
+
+def _one_stop(simulator: OneStopSimulator) -> dict[str, object]:
+    return {
+        "http": {"base_url": simulator.url},
+        "client_id": "lgsp",
+        "client_secret": TOKEN,
+        "webhook_token": TOKEN,
+    }
