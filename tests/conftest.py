@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.parts.kafka"]
+pytest_plugins = ["tests.parts.kafka", "tests.parts.postgres"]
