@@ -75,6 +75,7 @@ LGSP_DIGEST: Final = "lgsp_digest"  # hash over the partner's own bytes, 16 byte
 LGSP_REASON: Final = "lgsp_reason"  # why the hop sent an event to the local recipient ``router``
 LGSP_ORIGIN: Final = "lgsp_origin"  # ``topic/partition/offset`` of the record the hop could not route
 LGSP_REFERENCE: Final = "lgsp_reference"  # what an event is about while its dossier is unknown: scheme, U+001F, value
+REFERENCE_SEPARATOR: Final = "\x1f"
 LGSP_LINK: Final = "lgsp_link"  # the same form: a further number that means its dossier once that is known (repeatable)
 
 FAILURE_PREFIX: Final = "lgsp_failure_"  # headers of records on the dead-letter topic

@@ -265,8 +265,12 @@ class Service:
 
     def _polling(self, source: PolledSource) -> Callable[[], Coroutine[Any, Any, None]]:
         async def poll() -> None:
-            await self.ownership.take([source.lease])
-            await source.run(self.clock, self.ids, lambda: self._may_poll(source.lease), self._alarm)
+            while not self._stopping.is_set():
+                pause = source.poll.every
+                with suppress(LedgerError):
+                    await self.ownership.take([source.lease])
+                    pause = await source.turn(self.clock, self.ids, lambda: self._may_poll(source.lease), self._alarm)
+                await self._pause(pause)
 
         return poll
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from router.sdk.auth import NONCE, SIGNATURE, TIMESTAMP, sign
@@ -187,7 +187,7 @@ class LandRegistrySimulator(Simulator):
         self.push(Sent(code, identity, to), path, {key: value for key, value in message.items() if value is not None})
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now() / 1e6, UTC)
+        return self.clock.business()
 
 
 def _ok(code: str) -> Outgoing:

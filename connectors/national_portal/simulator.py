@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from router.sdk.dates import COMPACT, VIETNAM
+from router.sdk.dates import COMPACT
 from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
 
 ONE_STOP, LAND = "one_stop", "land"
@@ -111,7 +110,7 @@ class NationalPortalSimulator(Simulator):
                 "MaThongBaoThue": notice,
                 "SoTien": fee["Gia"],
                 "MaTienTe": "VND",
-                "ThoiGianThanhToan": COMPACT.write(datetime.fromtimestamp(self.clock.now() / 1e6, VIETNAM)),
+                "ThoiGianThanhToan": COMPACT.write(self.clock.business()),
                 "TrangThaiThanhToan": "1",
                 "DonViXuLy": self.dossiers[code].get("DonViXuLy", ""),
             }

@@ -226,7 +226,7 @@ class OneStopSimulator(Simulator):
         self.push(Sent(code, identity, targets), "/su-kien", message)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now() / 1e6, VIETNAM)
+        return self.clock.business().astimezone(VIETNAM)
 
     def _stamp(self) -> str:
         return COMPACT.write(self._now())

@@ -154,7 +154,7 @@ class TaxSimulator(Simulator):
         return _row_xml(request.code, request.tax_code, notice, self._now(), *amounts)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now() / 1e6, VIETNAM)
+        return self.clock.business().astimezone(VIETNAM)
 
 
 def _row_xml(code: str, tax_code: str, notice: str, at: datetime, *amounts: int) -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from router.delivery import emissions
-from router.delivery.accept import Batch, refused
+from router.delivery.accept import Batch, identity_of, refused
 from router.delivery.verdict import Situation, judge
 from router.errors import CommitUnknown, LedgerUnavailable, RowRefused, StalePosition, StaleVersion
-from router.ledger import alerts, audit, orders, outbox, recipients, store
+from router.ledger import alerts, audit, identity, orders, outbox, recipients, store
 from router.ledger.rows import (
     Accepted,
     Arrival,
@@ -226,11 +226,15 @@ def _order(conn: Connection, shard: Shard | None, order: Order, now: int) -> Ord
             alerts.clear_alert(conn, "recipient_stopped", order.recipient, now=now)
         result = OrderResult(True, f"{order.recipient} is {status}")
     else:
-        verdict = judge(order, _situation(conn, shard, order))
+        situation = _situation(conn, shard, order)
+        verdict = judge(order, situation, now=now)
         if verdict.body is not None:
             store.edit(conn, shard.id, order.seq, verdict.body, now=now)
         if verdict.transition is not None:
             store.apply(conn, [verdict.transition])
+            if verdict.resolve is not None:
+                same = identity_of(verdict.resolve.source.encode(), verdict.event_id.encode())
+                identity.wait(conn, verdict.resolve, same, now=now)
         result = OrderResult(verdict.transition is not None, verdict.text)
     orders.finish(conn, order, result, now=now)
     return result

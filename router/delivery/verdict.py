@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router.delivery.emissions import put_back
-from router.events import ROUTER
+from router.events import LGSP_REASON, LGSP_REFERENCE, REFERENCE_SEPARATOR, ROUTER, header
+from router.ledger.identity import Waiting
 from router.ledger.rows import PARKED, Body, Delivery, Order, State, Transition, Verb
+
+RESOLVE_PATIENCE: Final = 86_400 * 1_000_000  # µs an event waits for its dossier after a replay
 
 #: What a person may do to a delivery, by the state it is in.
 ALLOWED: Final[Mapping[Verb, frozenset[State]]] = {
@@ -36,14 +39,18 @@ class Situation(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """``transition`` is None for a refusal; ``body`` is an edited body to store first; ``text`` says what happened."""
+    """``transition`` is None for a refusal; ``body`` is an edited body to store first; ``resolve`` an event that goes
+    to those that wait for their dossier; ``text`` says what happened.
+    """
 
     transition: Transition | None
     text: str
     body: Body | None = None
+    resolve: Waiting | None = None
+    event_id: str = ""
 
 
-def judge(order: Order, situation: Situation) -> Verdict:
+def judge(order: Order, situation: Situation, *, now: int) -> Verdict:
     """Decide an order on a delivery."""
     delivery = situation.delivery
     refusal = _refusal(order, situation)
@@ -64,13 +71,28 @@ def judge(order: Order, situation: Situation) -> Verdict:
         order_id=order.id,
     )
     if situation.recipient == ROUTER and order.verb is Verb.REPLAY:
-        sent = body or situation.body
-        assert sent is not None
-        change.state = State.DELIVERED
+        return _replayed_at_router(change, situation, body, now)
+    return Verdict(change, f"{delivery.state} → {change.state}", body)
+
+
+def _replayed_at_router(change: Transition, situation: Situation, body: Body | None, now: int) -> Verdict:
+    """What the hop could not route goes to its own topic again; what had no dossier is resolved again."""
+    delivery, sent = situation.delivery, body or situation.body
+    assert delivery is not None
+    assert sent is not None
+    change.state = State.DELIVERED
+    reference = header(sent.headers, LGSP_REFERENCE)
+    if reference is None:
         change.receipt = {"code": "republished"}
         change.emissions = (put_back(delivery, sent),)
         return Verdict(change, "published again to its own topic", body)
-    return Verdict(change, f"{delivery.state} → {change.state}", body)
+    scheme, _, value = reference.decode().partition(REFERENCE_SEPARATOR)
+    headers = [pair for pair in sent.headers if pair[0] != LGSP_REASON]
+    event = Waiting(
+        0, scheme, value, delivery.source, delivery.event_type, Body(sent.value, headers), now + RESOLVE_PATIENCE
+    )
+    change.receipt = {"code": "resolved_again"}
+    return Verdict(change, "waits for its dossier again", body, event, delivery.event_id)
 
 
 def _refusal(order: Order, situation: Situation) -> str:

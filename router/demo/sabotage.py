@@ -61,6 +61,7 @@ class SabotagedBus:
 class _SabotagedPublisher:
     def __init__(self, publisher: Publisher, bus: SabotagedBus, sabotage: Sabotage) -> None:
         self._publisher, self._bus, self._sabotage = publisher, bus, sabotage
+        self._kept: Message | None = None
 
     async def publish(self, batches: Mapping[TopicPartition, Sequence[Message]]) -> dict[TopicPartition, int]:
         changed = {p: self._mistreat(list(m)) if p.topic == VICTIM else m for p, m in batches.items()}
@@ -75,17 +76,26 @@ class _SabotagedPublisher:
     def _mistreat(self, messages: list[Message]) -> list[Message]:
         if self._bus.done:
             return messages
+        if self._sabotage is Sabotage.SWAP:
+            return self._swapped(messages)
         for index, message in enumerate(messages):
-            if self._sabotage is Sabotage.SWAP:
-                later = next((n for n in range(index + 1, len(messages)) if messages[n][0] == message[0]), None)
-                if later is not None:
-                    self._bus.done = True
-                    messages[index], messages[later] = messages[later], messages[index]
-                    return messages
-            elif header(message[2], CE_TYPE) == HARMLESS:
+            if header(message[2], CE_TYPE) == HARMLESS:
                 self._bus.done = True
                 if self._sabotage is Sabotage.LOSE:
                     return [*messages[:index], *messages[index + 1 :]]
                 renamed = [(name, value + b"-2" if name == CE_ID else value) for name, value in message[2]]
                 return [*messages[: index + 1], (message[0], message[1], renamed), *messages[index + 1 :]]
         return messages
+
+    def _swapped(self, messages: list[Message]) -> list[Message]:
+        """Keep one message back until the next of its dossier has gone ahead."""
+        changed: list[Message] = []
+        for message in messages:
+            if self._kept is None and not self._bus.done and header(message[2], CE_TYPE) == HARMLESS:
+                self._kept = message
+                continue
+            changed.append(message)
+            if self._kept is not None and message[0] == self._kept[0]:
+                changed.append(self._kept)
+                self._kept, self._bus.done = None, True
+        return changed

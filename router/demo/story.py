@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from router.demo import people
@@ -64,7 +64,7 @@ class Story:
         return sum(1 for code in self.codes if self.world.one_stop.status.get(code) == "10")
 
     async def _file_everything(self) -> None:
-        at = datetime.fromtimestamp(self.clock.now() / 1e6, UTC)
+        at = self.clock.business()
         for number in range(1, max(self.dossiers, self.documents) + 1):
             if number <= self.documents:
                 self.world.one_stop.send_document(people.document(number, COMMUNE, NEIGHBOUR, at))

@@ -29,6 +29,7 @@ from router.events import (
     LGSP_DIGEST,
     LGSP_LINK,
     LGSP_REFERENCE,
+    REFERENCE_SEPARATOR,
     URGENT,
     Header,
     Headers,
@@ -38,7 +39,6 @@ from router.sdk.inbound import Emission, Reference
 
 AVRO: Final = b"application/avro"
 LONGEST_PAYLOAD: Final = 262_144  # bytes; attachments travel by claim check
-_SEPARATOR: Final = "\x1f"
 _UNSOUND: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP_REFERENCE})
 
@@ -139,12 +139,12 @@ def is_document(event_type: str) -> bool:
 
 def reference_bytes(reference: Reference) -> bytes:
     """A reference as a header's value."""
-    return f"{reference.scheme}{_SEPARATOR}{reference.value}".encode()
+    return f"{reference.scheme}{REFERENCE_SEPARATOR}{reference.value}".encode()
 
 
 def read_reference(value: bytes) -> Reference:
     """The reference of a header made by ``reference_bytes``."""
-    scheme, _, number = value.decode().partition(_SEPARATOR)
+    scheme, _, number = value.decode().partition(REFERENCE_SEPARATOR)
     return Reference(scheme, number)
 
 
