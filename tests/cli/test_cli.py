@@ -1,0 +1,128 @@
+"""The command line as operators and service owners use it: on a real embedded installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from router.demo.run import Choices, run_demo
+
+LGSP = [sys.executable, "-c", "from router.cli.main import main; main()"]
+
+
+def lgsp(folder: Path, *words: str, code: int = 0) -> str:
+    """Run a command in ``folder``; its standard output, and standard error when it fails."""
+    environment = {**os.environ, "LGSP_DATA": str(folder), "COLUMNS": "200"}
+    done = subprocess.run([*LGSP, *words], capture_output=True, text=True, env=environment, cwd=folder, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a small demo left behind."""
+    import asyncio
+
+    folder = tmp_path_factory.mktemp("played")
+    assert asyncio.run(run_demo(Choices(dossiers=8, documents=1, keep=folder, as_json=True))) == 0
+    return folder
+
+
+def test_status_counts_by_recipient(played: Path) -> None:
+    found = json.loads(lgsp(played, "status", "--json"))
+    assert {row["recipient"] for row in found["recipients"]} >= {"portal", "tax-h39", "router"}
+    assert all(row["waiting"] == row["dead"] == 0 for row in found["recipients"])
+
+
+def test_a_lane_shows_a_dossiers_deliveries_in_order(played: Path) -> None:
+    rows = json.loads(lgsp(played, "lane", "show", "land-h39", "H39.25.01-250616-0007", "--json"))
+    assert [row["type"] for row in rows][0] == "land.file_submitted"
+    assert rows[0]["attempts"] == 2
+    assert {row["state"] for row in rows} <= {"delivered", "duplicate"}
+
+
+def test_a_delivery_shows_both_bodies_its_order_and_no_personal_data(played: Path) -> None:
+    name = json.loads(lgsp(played, "lane", "show", "land-h39", "H39.25.01-250616-0007", "--json"))[0]["id"]
+    shown = lgsp(played, "dead", "show", name, "--json")
+    assert len(json.loads(shown)["bodies"]) == 2
+    assert "demo-operator" in shown
+    for personal in ("080100000007", "0900000007", "congdan7@example.vn"):
+        assert personal not in shown
+
+
+def test_the_full_view_needs_a_reason_and_is_audited(played: Path) -> None:
+    name = json.loads(lgsp(played, "lane", "show", "land-h39", "H39.25.01-250616-0007", "--json"))[0]["id"]
+    assert "--reason" in lgsp(played, "dead", "show", name, "--full", code=1)
+    full = lgsp(played, "dead", "show", name, "--full", "--reason", "khiếu nại", "--json")
+    assert "080100000007" in full
+
+
+def test_an_order_without_a_running_process_is_applied_by_the_command(played: Path) -> None:
+    rows = json.loads(lgsp(played, "lane", "show", "router", "TB-none", "--json"))
+    assert rows == []
+    assert "is stopped" in lgsp(played, "recipient", "stop", "tax-h39", "--reason", "bảo trì")
+    listed = json.loads(lgsp(played, "recipient", "list", "--json"))
+    assert next(row for row in listed if row["recipient"] == "tax-h39")["status"] == "stopped"
+    assert "applied here" in lgsp(played, "recipient", "resume", "tax-h39", "--reason", "xong")
+
+
+@pytest.mark.parametrize("word", ["replay", "skip", "discard", "restore"])
+def test_an_unknown_delivery_is_refused_with_exit_1(played: Path, word: str) -> None:
+    assert "refused" in lgsp(played, word, "tax-h39/0/99999", "--reason", "thử", code=1)
+
+
+def test_doctor_finds_a_sound_installation_sound(played: Path) -> None:
+    findings = json.loads(lgsp(played, "doctor", "--json"))
+    assert {finding["part"] for finding in findings} >= {"bus", "ledger", "routes"}
+    assert not [finding for finding in findings if finding["verdict"] == "wrong"]
+
+
+def test_a_backup_can_be_restored_into_an_empty_directory(played: Path, tmp_path: Path) -> None:
+    target, fresh = tmp_path / "copy", tmp_path / "fresh"
+    fresh.mkdir()
+    lgsp(played, "backup", str(target))
+    lgsp(fresh, "restore-backup", str(target))
+    assert json.loads(lgsp(fresh, "status", "--json")) == json.loads(lgsp(played, "status", "--json"))
+    assert "already" in lgsp(fresh, "restore-backup", str(target), code=2)
+
+
+def test_routes_explain_prints_which_rule_fires(tmp_path: Path) -> None:
+    words = ("routes", "explain", "tax.notice_issued", "--source", "tax-h39", "--addressed-to", "H53", "--json")
+    found = json.loads(lgsp(tmp_path, *words))
+    assert found["recipients"] == ["one-stop-h53", "land-h39"]
+    assert [rule["rule"] for rule in found["rules"] if rule["fires"]] == ["tax notices"]
+
+
+def test_a_wrong_configuration_stops_with_file_key_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "lgsp.toml").write_text('[recipients.Tax]\nconnector = "tax"\n', "utf-8")
+    said = lgsp(tmp_path, "status", code=2)
+    assert "lgsp.toml" in said
+    assert "recipients" in said
+    assert "Traceback" not in said
+
+
+def test_the_service_starts_answers_and_stops_by_a_signal(tmp_path: Path) -> None:
+    environment = {**os.environ, "LGSP_DATA": str(tmp_path), "LGSP_HTTP__PORT": "0"}
+    with subprocess.Popen([*LGSP, "run"], stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as service:
+        assert service.stderr is not None
+        ready = json.loads(service.stderr.readline())
+        assert ready["event"] == "ready"
+        second = subprocess.run(
+            [*LGSP, "run"], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+        )
+        assert second.returncode == 2
+        assert str(service.pid) in second.stderr
+        import urllib.request
+
+        with urllib.request.urlopen(ready["url"] + "/healthz/ready") as answer:
+            assert json.load(answer) == {"ready": True}
+        with urllib.request.urlopen(ready["url"] + "/metrics") as answer:
+            assert b"lgsp_routed_total" in answer.read()
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(timeout=20) == 0

@@ -1,0 +1,203 @@
+"""What follows from an attempt: the table of outcomes, and the rules around budgets, ages and classes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from router.delivery.outcome import (
+    CHECK_BUDGET,
+    SECOND,
+    UNKNOWN_SCHEMA_PATIENCE,
+    Facts,
+    Work,
+    after_call,
+    after_check,
+    delay,
+    resume_calling,
+)
+from router.errors import MalformedPayload, UnknownSchema
+from router.ledger.rows import Delivery, Failure, State
+from router.sdk import (
+    Checked,
+    Closed,
+    Idempotency,
+    Invalid,
+    Operation,
+    Receipt,
+    Rejected,
+    Retry,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Uncertain,
+)
+
+NOW = 1_000_000 * SECOND
+RETRY = Retry(first_delay=10, factor=2, longest_delay=100, budget=3, unclassified_budget=2, maximal_age=3600)
+
+
+def work(idempotency: Idempotency = Idempotency.NATURAL_KEY, **changes: object) -> Work:
+    head = Delivery(
+        shard=1, seq=1, key=b"k" * 16, state=State.WAITING, version=1, urgent=False, source="portal", event_id="e",
+        event_type="dossier.accepted", subject="H39-1", offset=0, accepted_at=NOW - 60 * SECOND,
+    )  # fmt: skip
+    for name, value in changes.items():
+        setattr(head, name, value)
+    operation = Operation(name="op", events=("dossier.accepted",), idempotency=idempotency, timeout=60)
+    return Work("tax-h39", head, operation, RETRY)
+
+
+def facts(*, passing: bool = True, active: int = 3) -> Facts:
+    return Facts(NOW, NOW - SECOND, passing, active, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (Receipt(), State.DELIVERED),
+        (Receipt(duplicate=True), State.DUPLICATE),
+        (Rejected("no"), State.REJECTED),
+        (Transient("connect"), State.WAITING),
+        (Throttled("wait", seconds=30), State.WAITING),
+        (Closed("night", until=datetime.fromtimestamp(NOW / 1e6, UTC)), State.WAITING),
+        (Unauthorised("login"), State.WAITING),
+        (Invalid("contract"), State.DEAD),
+        (MalformedPayload("x"), State.DEAD),
+        (UnknownSchema("x"), State.WAITING),
+        (Uncertain("timeout"), State.WAITING),
+        (TimeoutError(), State.WAITING),
+        (ZeroDivisionError(), State.WAITING),
+    ],
+)
+def test_each_outcome_leads_to_its_state(answer: Receipt | Exception, state: State) -> None:
+    assert after_call(work(), answer, facts()).state is state
+
+
+def test_a_rejection_has_a_reply_and_is_no_dead_letter() -> None:
+    following = after_call(work(), Rejected("unknown_dossier", "không có", code="02"), facts())
+    assert following.reply
+    assert not following.dead_letter
+    assert following.receipt == {"code": "02", "reason": "unknown_dossier", "message": "không có"}
+
+
+def test_refused_credentials_stop_the_recipient_and_spend_nothing() -> None:
+    following = after_call(work(spent=2), Unauthorised("login"), facts())
+    assert following.stop
+    assert following.due is None
+    assert following.spent == 2
+
+
+def test_a_partner_that_asks_to_wait_is_waited_for_and_no_attempt_is_spent() -> None:
+    following = after_call(work(spent=2), Throttled("retry_after", seconds=30), facts())
+    assert following.due == NOW + 30 * SECOND
+    assert following.spent == 2
+
+
+def test_a_spent_budget_is_a_dead_letter_while_others_pass() -> None:
+    following = after_call(work(spent=2, attempts=2), Transient("busy"), facts())
+    assert following.state is State.DEAD
+    assert following.failure is not None
+    assert following.failure.reason == "exhausted"
+
+
+@pytest.mark.parametrize(("passing", "active"), [(False, 3), (True, 2)])
+def test_no_budget_kills_in_an_outage_or_with_too_few_lanes_to_judge(passing: bool, active: int) -> None:
+    following = after_call(work(spent=2, attempts=2), Transient("busy"), facts(passing=passing, active=active))
+    assert following.state is State.WAITING
+
+
+def test_an_outage_spends_nothing() -> None:
+    assert after_call(work(spent=2), Transient("busy"), facts(passing=False)).spent == 2
+
+
+def test_a_maximal_age_ends_in_a_dead_letter_never_silently() -> None:
+    old = work(accepted_at=NOW - 3601 * SECOND)
+    following = after_call(old, Transient("busy"), facts(passing=False))
+    assert following.state is State.DEAD
+    assert following.failure is not None
+    assert following.failure.reason == "expired_age"
+
+
+def test_an_unknown_schema_waits_with_an_alert_and_dies_after_a_day() -> None:
+    assert after_call(work(), UnknownSchema("x"), facts()).alert == "unknown_schema"
+    old = work(accepted_at=NOW - UNKNOWN_SCHEMA_PATIENCE - 1)
+    assert after_call(old, UnknownSchema("x"), facts()).state is State.DEAD
+
+
+@pytest.mark.parametrize(
+    ("idempotency", "state"),
+    [
+        (Idempotency.NATURAL_KEY, State.WAITING),
+        (Idempotency.CHECKED, State.CALLING),
+        (Idempotency.NONE, State.UNCERTAIN),
+    ],
+)
+def test_an_uncertain_call_follows_the_operations_class(idempotency: Idempotency, state: State) -> None:
+    assert after_call(work(idempotency), Uncertain("reset"), facts()).state is state
+
+
+def test_the_partner_is_asked_only_after_the_call_limit_has_passed() -> None:
+    following = after_call(work(Idempotency.CHECKED), Uncertain("reset"), facts())
+    assert following.due == NOW - SECOND + 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("checked", "state"),
+    [(Checked.DONE, State.DELIVERED), (Checked.NOT_DONE, State.WAITING), (Checked.UNKNOWN, State.CALLING)],
+)
+def test_the_partners_answer_decides(checked: Checked, state: State) -> None:
+    assert after_check(work(Idempotency.CHECKED, state=State.CALLING), checked, facts()).state is state
+
+
+def test_a_partner_that_never_says_leaves_it_to_a_person() -> None:
+    asked = work(Idempotency.CHECKED, state=State.CALLING, spent=CHECK_BUDGET - 1)
+    following = after_check(asked, Checked.UNKNOWN, facts())
+    assert following.state is State.UNCERTAIN
+    assert following.dead_letter
+
+
+def test_a_call_cut_off_that_cannot_be_asked_about_is_never_sent_again_blindly() -> None:
+    following = resume_calling(work(Idempotency.NONE, state=State.CALLING))
+    assert following is not None
+    assert following.state is State.UNCERTAIN
+    assert resume_calling(work(Idempotency.CHECKED, state=State.CALLING)) is None
+
+
+def test_an_unclassified_failure_names_its_place_and_dies_after_its_small_budget() -> None:
+    try:
+        raise KeyError("MaHoSo")
+    except KeyError as error:
+        following = after_call(work(spent=1, attempts=1), error, facts())
+    assert following.state is State.DEAD
+    assert following.failure is not None
+    assert following.failure.reason == "unclassified"
+    assert "test_outcome.py" in following.failure.place
+
+
+def test_no_personal_number_is_stored_with_a_failure() -> None:
+    following = after_call(work(), Invalid("contract", "CCCD 080123456789, gọi 0903123456, a.b@example.vn"), facts())
+    assert following.failure is not None
+    for clear in ("080123456789", "0903123456", "a.b@example.vn"):
+        assert clear not in following.failure.message
+
+
+def test_the_same_trouble_has_the_same_cause_and_another_has_another() -> None:
+    first = after_call(work(), Invalid("contract", "one"), facts()).failure
+    again = after_call(work(), Invalid("contract", "two"), facts()).failure
+    other = after_call(work(), Invalid("malformed", "one"), facts()).failure
+    assert isinstance(first, Failure)
+    assert again is not None
+    assert other is not None
+    assert first.cause == again.cause != other.cause
+
+
+@given(spent=st.integers(1, 200), jitter=st.floats(0, 0.999))
+def test_pauses_grow_and_stay_within_their_bounds(spent: int, jitter: float) -> None:
+    pause = delay(RETRY, spent, jitter)
+    whole = min(100, 10 * 2 ** min(spent - 1, 60)) * SECOND
+    assert whole // 2 <= pause <= whole
+    assert delay(RETRY, spent + 1, jitter) >= pause
