@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -21,11 +21,13 @@ from router.sdk import (
     Outcome,
     Receipt,
     Route,
+    Transient,
     Unauthorised,
+    Uncertain,
 )
 from router.sdk.auth import Token
 from router.sdk.dates import local_date
-from router.sdk.fields import Field, write
+from router.sdk.fields import Field
 from router.sdk.http import Answer, Http, HttpConfig, classify
 from router.sdk.records import (
     Document,
@@ -54,12 +56,15 @@ EARLY: Final = 30.0  # a token is renewed this many seconds before it ends
 
 
 class Unit(BaseModel):
-    """A unit that receives dossiers, and the days on which it does. Districts received until 1 July 2025."""
+    """A unit that receives dossiers, from ``valid_from`` to the day before ``valid_to``.
+
+    Three levels received until 1 July 2025; then districts were abolished (Resolution 202/2025/QH15).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
-    level: str
+    level: Literal["province", "district", "commune"]
     valid_from: date = date.min
     valid_to: date = date.max
 
@@ -101,13 +106,14 @@ class OneStop(Connector[OneStopConfig]):
     async def deliver(self, event: Event) -> Receipt:
         """Hand an event over; a token that ended early is renewed once."""
         path, record, table = ENDPOINTS.get(event.type, LAND_ENDPOINT)
-        body = {"MaSuKien": event.id, "LoaiSuKien": event.type, **write(event.read(record), table)}
-        if event.type.startswith("land."):
-            body["LoaiBanTin"] = event.read(LandFile).message.value
-        answer = await self._post(path, body, event)
+        said = mapping.message(event.read(record), table)
+        body = {"MaSuKien": event.id, "LoaiSuKien": event.type, **said}
+        token = await self._bearer()
+        answer = await self._post(path, body, event, token)
         if answer.status == 401:
-            self._token = ""
-            answer = await self._post(path, body, event)
+            if self._token == token:  # another call may have renewed it meanwhile
+                self._token = ""
+            answer = await self._post(path, body, event, await self._bearer())
         return self._receipt(event, answer)
 
     def routes(self) -> Sequence[Route]:
@@ -126,34 +132,47 @@ class OneStop(Connector[OneStopConfig]):
                 f"Đơn vị {code} không tiếp nhận hồ sơ vào ngày này", f"unit {code} receives nothing that day"
             )
 
-    async def _post(self, path: str, body: Mapping[str, Any], event: Event) -> Answer:
-        headers = {"Authorization": f"Bearer {await self._bearer()}", "X-Event-Id": event.id}
+    async def _post(self, path: str, body: Mapping[str, Any], event: Event, token: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", "X-Event-Id": event.id}
         return await self._http.request("POST", path, json_body=body, headers=headers, timeout=60.0)
 
     async def _bearer(self) -> str:
+        """The token; one login at a time. While there is none the event has not left: nothing is uncertain."""
         async with self._logging_in:
-            if self._token and self.context.clock.monotonic() < self._token_until:
-                return self._token
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": self.config.client_id,
-                "client_secret": self.config.client_secret.get_secret_value(),
-            }
-            answer = await self._http.request("POST", "/token", form=form, timeout=30.0)
-            if answer.status in (400, 401, 403):
-                raise Unauthorised("login_refused", "the one-stop refuses our credentials", code=str(answer.status))
-            failure = classify(self.manifest, "login", status=answer.status)
-            if isinstance(failure, Exception):
-                raise failure
-            granted = answer.json()
-            self._token = str(granted["access_token"])
-            self._token_until = self.context.clock.monotonic() + float(granted["expires_in"]) - EARLY
+            if not self._token or self.context.clock.monotonic() >= self._token_until:
+                try:
+                    await self._login()
+                except Uncertain as error:
+                    raise Transient("login_failed", error.reason, code=error.code) from None
             return self._token
+
+    async def _login(self) -> None:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.config.client_id,
+            "client_secret": self.config.client_secret.get_secret_value(),
+        }
+        answer = await self._http.request("POST", "/token", form=form, timeout=30.0)
+        if answer.status in (400, 401, 403):
+            raise Unauthorised("login_refused", "the one-stop refuses our credentials", code=str(answer.status))
+        failure = classify(
+            self.manifest, "login", status=answer.status, retry_after=answer.headers.get("retry-after", "")
+        )
+        if isinstance(failure, Exception):
+            raise failure
+        granted = answer.object()
+        try:
+            self._token, seconds = str(granted["access_token"]), float(granted.get("expires_in", 2 * EARLY))
+        except (KeyError, TypeError, ValueError):
+            raise Transient("login_failed", "the one-stop gives no token") from None
+        self._token_until = self.context.clock.monotonic() + seconds - EARLY
 
     def _receipt(self, event: Event, answer: Answer) -> Receipt:
         operation = self.manifest.operation_for(event.type)
-        said = answer.json() if answer.status < 300 else {}
+        said = answer.object() if answer.status < 300 else {}
         code, message = str(said.get("code", "")), str(said.get("message", ""))
+        if answer.status < 300 and not code:
+            raise Uncertain("unreadable_answer", "an answer without a code")
         verdict = classify(
             self.manifest,
             operation.name if operation else "",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
@@ -59,11 +61,21 @@ def receiver(check_unit: Callable[[str, datetime], None]) -> Callable[[Request],
 
     async def handle(request: Request) -> Received:
         emission = emission_of(json_body(request), request.body)
-        if emission.type in ("dossier.submitted", "dossier.accepted"):
-            check_unit(emission.addressed_to, emission.time)
-        return Received([emission], reply({"code": "00", "message": "Đã nhận"}))
+        if isinstance(emission.record, Dossier) and emission.mints:
+            check_unit(emission.record.receiving_agency or emission.record.agency, emission.time)
+        return Received(to_each_receiver(emission), reply({"code": "00", "message": "Đã nhận"}))
 
     return handle
+
+
+def to_each_receiver(emission: Emission) -> list[Emission]:
+    """A document to several receivers is one event for each of them, under ids of their own."""
+    record = emission.record
+    if not isinstance(record, Document) or len(record.receivers) == 1:
+        return [emission]
+    message = emission.identity or sha256(emission.original).hexdigest()
+    codes = dict.fromkeys(receiver.organ_id for receiver in record.receivers)
+    return [replace(emission, identity=f"{message}/{code}", addressed_to=code) for code in codes]
 
 
 def emission_of(message: Mapping[str, Any], original: bytes) -> Emission:
@@ -103,7 +115,6 @@ def _completed(kind: Kind, values: dict[str, Any], data: Any) -> dict[str, Any]:
         due = values.get("due_at")
         values = {**_AXES, **values, "raw_status": str(raw.get("TrangThaiHoSo", "")), "raw_level": raw.get("MucDo")}
         values["due_date"] = local_date(due) if due else None
-        values.setdefault("applicant", {})
     elif kind.record is ProgressLine:
         values["raw_status"] = str(raw.get("TrangThai", ""))
     elif kind.record is LandFile:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from router.sdk.dates import COMPACT, SLASHED
-from router.sdk.fields import Codes, Field
+from router.sdk.fields import Codes, Field, write
+from router.sdk.records import DocumentStatus, Dossier, LandFile, Record
 
 STATUS: Final = Codes(
     {
@@ -22,6 +24,8 @@ STATUS: Final = Codes(
     }
 )
 PAYMENT: Final = Codes({"0": "NOT_PAID", "1": "PENDING", "2": "PAID", "3": "CANCELLED", "4": "REFUNDED"})
+#: A payment message counts from *paid* (L10); only the dossier has an axis of five.
+PAYMENT_MESSAGE: Final = Codes({"1": "PAID", "0": "NOT_PAID", "2": "PENDING", "3": "CANCELLED", "4": "REFUNDED"})
 RETURN: Final = Codes({"": "NOT_STARTED", "0": "ON_SITE", "1": "POSTED", "2": "DELIVERED"})
 CHANNEL: Final = Codes({"1": "DIRECT", "2": "ONLINE", "3": "POSTAL"})
 #: 3 and 4 of the levels until 2022, and their names since Decree 42/2022/NĐ-CP.
@@ -176,7 +180,7 @@ PAID: Final = (
     Field("SoTien", "amount", number=True, required=True),
     Field("MaTienTe", "currency", required=True),
     Field("ThoiGianThanhToan", "paid_at", format=COMPACT, required=True),
-    Field("TrangThaiThanhToan", "status", codes=PAYMENT, required=True),
+    Field("TrangThaiThanhToan", "status", codes=PAYMENT_MESSAGE, required=True),
     Field("DanhSachChungTu", "receipts", fields=ATTACHMENT, many=True),
 )
 PARTY: Final = (
@@ -215,9 +219,21 @@ DOCUMENT_STATE: Final = (
 )
 REPLY: Final = (
     Field("HeThong", "recipient", required=True),
-    Field("MaSuKien", "event_id", required=True),
-    Field("LoaiSuKien", "event_type", required=True),
+    Field("MaSuKienGoc", "event_id", required=True),
+    Field("LoaiSuKienGoc", "event_type", required=True),
     Field("MaLoi", "partner_code"),
     Field("LyDo", "reason"),
     Field("NoiDung", "message"),
 )
+
+
+def message(record: Record, table: Sequence[Field]) -> dict[str, Any]:
+    """A record in the one-stop's words. A status that has no code here goes out as its source wrote it."""
+    made = write(record, table)
+    if isinstance(record, LandFile):
+        made["LoaiBanTin"] = record.message.value
+    elif isinstance(record, Dossier) and not made["TrangThaiHoSo"]:
+        made["TrangThaiHoSo"] = record.raw_status
+    elif isinstance(record, DocumentStatus) and not made["StatusCode"]:
+        made["StatusCode"] = record.raw_status
+    return made

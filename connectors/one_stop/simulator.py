@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from router.sdk import Clock
 from router.sdk.dates import COMPACT, SLASHED, VIETNAM
-from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
+from router.sdk.testing import Handler, Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
 
 #: From which status a dossier may go where; 3, 7 and 10 are the end.
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -25,7 +25,7 @@ PORTAL, LAND, ONE_STOP = "portal", "land", "one_stop"
 
 
 class OneStopSimulator(Simulator):
-    """``agency`` is the code of its receiving unit, ``counter`` the code that documents come from."""
+    """``agency`` is the code of its receiving unit, from which its documents come as well."""
 
     def __init__(self, clock: Clock, *, token: str, agency: str, quirks: Quirks | None = None) -> None:
         super().__init__(clock, quirks)
@@ -35,16 +35,21 @@ class OneStopSimulator(Simulator):
         self.dossiers: dict[str, dict[str, Any]] = {}
         self.illegal: list[str] = []
         self.rejections: list[str] = []
-        self._messages = 0
+        self.tokens: set[str] = set()
+        self._replies: set[Any] = set()
+        self._messages = self._logins = 0
         self.route("POST", "/token", "login", self._login)
         self.route("GET", "/api/suc-khoe", "health", self._health)
-        self.route("POST", "/api/ho-so", "submission", self._submission)
-        self.route("POST", "/api/lien-thong-dat-dai", "land", self._land)
-        self.route("POST", "/api/thong-bao-thue", "tax_notice", self._notice)
-        self.route("POST", "/api/thanh-toan", "payment", self._payment)
-        self.route("POST", "/api/van-ban", "document", self._document)
-        self.route("POST", "/api/van-ban/trang-thai", "document_status", self._document_status)
-        self.route("POST", "/api/phan-hoi", "reply", self._reply)
+        for path, operation, handler in (
+            ("/api/ho-so", "submission", self._submission),
+            ("/api/lien-thong-dat-dai", "land", self._land),
+            ("/api/thong-bao-thue", "tax_notice", self._notice),
+            ("/api/thanh-toan", "payment", self._payment),
+            ("/api/van-ban", "document", self._document),
+            ("/api/van-ban/trang-thai", "document_status", self._document_status),
+            ("/api/phan-hoi", "reply", self._reply),
+        ):
+            self.route("POST", path, operation, self._authorised(handler))
 
     def credentials(self, content: bytes) -> Mapping[str, str]:
         """The webhook's token."""
@@ -71,8 +76,19 @@ class OneStopSimulator(Simulator):
 
     # What it takes
 
+    def _authorised(self, handler: Handler) -> Handler:
+        async def handle(request: Incoming) -> Outgoing:
+            if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+                return answer_json({"code": "401", "message": "Phiên làm việc không hợp lệ"}, 401)
+            return await handler(request)
+
+        return handle
+
     async def _login(self, _: Incoming) -> Outgoing:
-        return answer_json({"access_token": "sim", "expires_in": 3600})
+        token = f"sim-{self.agency}-{self._logins}"
+        self._logins += 1
+        self.tokens.add(token)
+        return answer_json({"access_token": token, "expires_in": 3600})
 
     async def _health(self, _: Incoming) -> Outgoing:
         return answer_json({"code": "00"})
@@ -149,7 +165,10 @@ class OneStopSimulator(Simulator):
         return _ok() if new else answer_json({"code": "00", "message": "Trạng thái đã tồn tại"})
 
     async def _reply(self, request: Incoming) -> Outgoing:
-        self.rejections.append(str((request.json() or {}).get("MaSuKien", "")))
+        body = request.json() or {}
+        if body.get("MaSuKien") not in self._replies:
+            self._replies.add(body.get("MaSuKien"))
+            self.rejections.append(str(body.get("MaSuKienGoc", "")))
         return _ok()
 
     # What it does with a dossier
@@ -188,17 +207,21 @@ class OneStopSimulator(Simulator):
         self._say("TraKetQuaDatDai", {"SoBienNhan": code, "NgayKetThuc": self._stamp()}, code, "L13", (LAND,))
 
     def _change(self, code: str, status: str, *, kind: str = "CapNhatTrangThai", **changes: Any) -> None:
-        self._enter(code, status)
+        if not self._enter(code, status):
+            return
         dossier = self.dossiers[code]
         dossier.update(changes)
         self._say(kind, {**dossier, "TrangThaiHoSo": status}, code, f"status/{status}", (PORTAL,))
 
-    def _enter(self, code: str, status: str) -> None:
+    def _enter(self, code: str, status: str) -> bool:
+        """Whether the dossier may go there; if not it stays where it is."""
         before = self.status.get(code, "")
         if status != before and status not in TRANSITIONS.get(before, frozenset()):
             self.illegal.append(f"{code}: {before} → {status}")
+            return False
         self.status[code] = status
         self.history.setdefault(code, []).append(status)
+        return True
 
     def _progress(self, code: str, status: str, content: str) -> None:
         line = {

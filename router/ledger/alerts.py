@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from router.ledger.tables import alert
+from router.ledger.upsert import insert_one_new
 
 
 class Alert(NamedTuple):
@@ -22,21 +23,23 @@ class Alert(NamedTuple):
 
 def raise_alert(conn: Connection, name: str, subject: str, detail: str, *, now: int) -> bool:
     """Raise an alert; True when it is new, False when it is open already (then counted)."""
-    is_open = (alert.c.name == name) & (alert.c.subject == subject) & alert.c.cleared.is_(None)
-    again = conn.execute(update(alert).where(is_open).values(last=now, detail=detail, times=alert.c.times + 1))
-    if again.rowcount:
-        return False
-    conn.execute(insert(alert).values(name=name, subject=subject, detail=detail, raised=now, last=now, times=1))
-    return True
+    first = {"name": name, "subject": subject, "detail": detail, "raised": now, "last": now, "times": 1}
+    if insert_one_new(conn, alert, first):
+        return True
+    conn.execute(update(alert).where(_is_open(name, subject)).values(last=now, detail=detail, times=alert.c.times + 1))
+    return False
 
 
 def clear_alert(conn: Connection, name: str, subject: str, *, now: int) -> bool:
     """Clear an alert; whether it was open."""
-    is_open = (alert.c.name == name) & (alert.c.subject == subject) & alert.c.cleared.is_(None)
-    return conn.execute(update(alert).where(is_open).values(cleared=now)).rowcount > 0
+    return conn.execute(update(alert).where(_is_open(name, subject)).values(cleared=now)).rowcount > 0
 
 
 def open_alerts(conn: Connection) -> list[Alert]:
     """Open alerts, oldest first."""
     rows = conn.execute(select(alert).where(alert.c.cleared.is_(None)).order_by(alert.c.id))
     return [Alert(r.name, r.subject, r.detail, r.raised, r.last, r.times) for r in rows]
+
+
+def _is_open(name: str, subject: str) -> ColumnElement[bool]:
+    return (alert.c.name == name) & (alert.c.subject == subject) & alert.c.cleared.is_(None)

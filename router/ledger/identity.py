@@ -16,6 +16,7 @@ from router.events import key_of
 from router.framing import pack, unpack
 from router.ledger.rows import Body
 from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
+from router.ledger.upsert import insert_new, put
 
 
 class Claim(NamedTuple):
@@ -41,10 +42,8 @@ def claim(conn: Connection, scheme: str, value: str, *, issuer: str, owner: byte
     """The internal id of a code, minted if it is new. An owner completes a claim that had none."""
     known = row_of(conn, scheme, value)
     if known is None:
-        key = key_of(scheme, value)
-        _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=owner, now=now)
-        known = row_of(conn, scheme, value)
-        assert known is not None
+        minted = key_of(scheme, value)
+        known = _insert_alias(conn, scheme, value, key=minted, issuer=issuer, owner=owner, now=now)
     key = UUID(bytes=bytes(known.key))
     theirs = bytes(known.owner) if known.owner is not None else None
     if owner is not None and theirs is None:
@@ -65,9 +64,8 @@ def link(conn: Connection, scheme: str, value: str, key: UUID, *, issuer: str, n
     """From now on a reference means this dossier; False (and a conflict row) if it means another one already."""
     known = row_of(conn, scheme, value)
     if known is None:
-        _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=None, now=now)
-        return True
-    if current(conn, UUID(bytes=bytes(known.key))) == key:
+        known = _insert_alias(conn, scheme, value, key=key, issuer=issuer, owner=None, now=now)
+    if current(conn, UUID(bytes=bytes(known.key))) == current(conn, key):
         return True
     _keep_conflict(conn, scheme, value, key, issuer=issuer, owner=None, now=now)
     return False
@@ -179,11 +177,8 @@ def occurrence_of(conn: Connection, key: UUID, operation: str, content: bytes, *
 
 def pin_urgent(conn: Connection, key: UUID, urgent: bool) -> bool:
     """The class of a document, fixed by its first event."""
-    known = conn.execute(select(pinned.c.urgent).where(pinned.c.key == key.bytes)).scalar()
-    if known is None:
-        conn.execute(insert(pinned).values(key=key.bytes, urgent=urgent))
-        return urgent
-    return bool(known)
+    insert_new(conn, pinned, [{"key": key.bytes, "urgent": urgent}])
+    return bool(conn.execute(select(pinned.c.urgent).where(pinned.c.key == key.bytes)).scalar_one())
 
 
 def read_cursor(conn: Connection, source: str, name: str) -> str:
@@ -194,9 +189,7 @@ def read_cursor(conn: Connection, source: str, name: str) -> str:
 
 def save_cursor(conn: Connection, source: str, name: str, value: str) -> None:
     """A polled source has been received up to here."""
-    at = (cursor.c.source == source) & (cursor.c.name == name)
-    if conn.execute(update(cursor).where(at).values(value=value)).rowcount != 1:
-        conn.execute(insert(cursor).values(source=source, name=name, value=value))
+    put(conn, cursor, {"source": source, "name": name, "value": value})
 
 
 def row_of(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
@@ -218,15 +211,11 @@ def _keep_conflict(
 
 def _insert_alias(
     conn: Connection, scheme: str, value: str, *, key: UUID, issuer: str, owner: bytes | None, now: int
-) -> None:
-    """Insert, on conflict nothing: whoever was first is read again by the caller."""
+) -> Row[Any]:
+    """Insert, on conflict nothing, read again: what whoever was first has written."""
     values = {"scheme": scheme, "value": value, "key": key.bytes, "issuer": issuer, "owner": owner, "claimed_at": now}
-    if conn.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        conn.execute(postgresql.insert(alias).values(values).on_conflict_do_nothing())
-    else:
-        conn.execute(insert(alias).values(values))
+    insert_new(conn, alias, [values])
+    return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).one()
 
 
 def current(conn: Connection, key: UUID) -> UUID:

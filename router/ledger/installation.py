@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from router.errors import ConfigError
 from router.ledger.tables import installation
+from router.ledger.upsert import insert_new
 
 PARTITIONS = "partitions"
 
 
 def require_partitions(conn: Connection, partitions: int) -> None:
     """Record the partition count at the first start; refuse another one later (order per key hangs on it)."""
-    known = conn.execute(select(installation.c.value).where(installation.c.name == PARTITIONS)).scalar()
-    if known is None:
-        conn.execute(insert(installation).values(name=PARTITIONS, value=str(partitions)))
-    elif int(known) != partitions:
+    insert_new(conn, installation, [{"name": PARTITIONS, "value": str(partitions)}])
+    known = conn.execute(select(installation.c.value).where(installation.c.name == PARTITIONS)).scalar_one()
+    if int(known) != partitions:
         raise ConfigError(f"the installation has {known} partitions", key="bus.partitions", expected=known)

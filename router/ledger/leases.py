@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from router.ledger.rows import Lease
 from router.ledger.tables import lease, process
+from router.ledger.upsert import insert_new, put
 
 
 class LeaseRow(NamedTuple):
@@ -22,17 +23,12 @@ class LeaseRow(NamedTuple):
 
 def ensure(conn: Connection, names: Iterable[str]) -> None:
     """Make the rows of leases that do not exist yet."""
-    wanted = sorted(names)
-    known = set(conn.execute(select(lease.c.name).where(lease.c.name.in_(wanted))).scalars())
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        conn.execute(insert(lease), [{"name": name, "epoch": 0, "clean": True} for name in missing])
+    insert_new(conn, lease, [{"name": name, "epoch": 0, "clean": True} for name in sorted(names)])
 
 
 def beat(conn: Connection, owner: str, number: int) -> None:
     """Store a process's beat."""
-    if conn.execute(update(process).where(process.c.id == owner).values(beat=number)).rowcount != 1:
-        conn.execute(insert(process).values(id=owner, beat=number))
+    put(conn, process, {"id": owner, "beat": number})
 
 
 def processes(conn: Connection) -> dict[str, int]:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from router.errors import OrderRefused
 from router.ledger import audit
 from router.ledger.rows import Order, OrderResult, Verb
-from router.ledger.tables import orders
+from router.ledger.tables import OUTSTANDING, orders
 
 
 def place(conn: Connection, order: Order, *, now: int) -> int:
     """Store an order; its id. Raises ``OrderRefused`` while another order on the same delivery waits."""
-    if order.seq:
-        same = select(orders.c.id, orders.c.who).where(
-            orders.c.lease == order.lease, orders.c.seq == order.seq, orders.c.done.is_(None)
-        )
-        if (other := conn.execute(same).first()) is not None:
-            raise OrderRefused(f"order {other.id} by {other.who} on this delivery is not done yet")
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     made = conn.execute(
         insert(orders)
         .values(
@@ -34,14 +30,22 @@ def place(conn: Connection, order: Order, *, now: int) -> int:
             args=dict(order.args),
             created=now,
         )
+        .on_conflict_do_nothing()
         .returning(orders.c.id)
+    ).scalar()
+    if made is not None:
+        return int(made)
+    same = select(orders.c.id, orders.c.who).where(
+        orders.c.shard == order.shard, orders.c.seq == order.seq, OUTSTANDING
     )
-    return int(made.scalar_one())
+    other = conn.execute(same).first()
+    whose = f"order {other.id} by {other.who}" if other is not None else "another order"
+    raise OrderRefused(f"{whose} on this delivery is not done yet")
 
 
 def pending(conn: Connection, leases: Collection[str], limit: int) -> list[Order]:
     """Orders of these leases that are not done, oldest first."""
-    query = select(orders).where(orders.c.lease.in_(leases), orders.c.done.is_(None)).order_by(orders.c.id)
+    query = select(orders).where(orders.c.lease.in_(leases), OUTSTANDING).order_by(orders.c.id)
     return [
         Order(
             lease=r.lease,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,19 +14,24 @@ from router.ledger.tables import outbox
 
 def add(conn: Connection, lease_name: str, emissions: Sequence[Emission]) -> None:
     """Append emissions in the order given."""
-    rows = [
-        {
-            "lease": lease_name,
-            "topic": each.topic,
-            "partition": each.partition,
-            "key": each.key,
-            "headers": pack(each.headers),
-            "value": each.value,
-        }
-        for each in emissions
-    ]
+    add_all(conn, [(lease_name, each) for each in emissions])
+
+
+def add_all(conn: Connection, rows: Sequence[tuple[str, Emission]]) -> None:
+    """Append emissions of several leases, in the order given."""
     if rows:
-        conn.execute(insert(outbox), rows)
+        conn.execute(insert(outbox), [_row(lease_name, each) for lease_name, each in rows])
+
+
+def _row(lease_name: str, each: Emission) -> dict[str, Any]:
+    return {
+        "lease": lease_name,
+        "topic": each.topic,
+        "partition": each.partition,
+        "key": each.key,
+        "headers": pack(each.headers),
+        "value": each.value,
+    }
 
 
 def pending(conn: Connection, leases: Collection[str], limit: int) -> list[tuple[int, Emission]]:

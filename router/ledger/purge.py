@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from router.errors import ConfigError
 from router.ledger import store
@@ -15,6 +15,7 @@ from router.ledger.tables import attempt, body, delivery, seen
 from router.ports import Ledger
 
 PAGE: Final = 500
+RECOGNITION_PAGE: Final = 5_000
 WINDOW: Final = 90 * 86_400 * 1_000_000  # recognition is kept at least so long (µs)
 
 
@@ -24,7 +25,9 @@ async def purge(ledger: Ledger, *, before: int) -> dict[str, int]:
     for place in await ledger.read(store.shards):
         removed["deliveries"] += await _of_shard(ledger, place.id, before)
     month = (before - WINDOW) // store.MONTH
-    removed["recognition"] = await ledger.write(lambda conn: _recognition(conn, month))
+    needed = await _unfinished(ledger)
+    for place in await ledger.read(store.shards):
+        removed["recognition"] += await _recognition(ledger, place.id, month, needed)
     return removed
 
 
@@ -49,22 +52,61 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 def _deliveries(conn: Connection, shard_id: int, before: int) -> int:
     finished = [state.value for state in FINISHED]
+    # One that was skipped before any attempt has no last one.
+    ended = func.coalesce(delivery.c.last_at, delivery.c.accepted_at)
     old = select(delivery.c.seq).where(
-        delivery.c.shard == shard_id, delivery.c.state.in_(finished), delivery.c.accepted_at < before,
-        delivery.c.last_at < before,
-    )  # fmt: skip
+        delivery.c.shard == shard_id, delivery.c.state.in_(finished), delivery.c.accepted_at < before, ended < before
+    )
     seqs = list(conn.execute(old.order_by(delivery.c.seq).limit(PAGE)).scalars())
     for table in (attempt, body, delivery):
         conn.execute(delete(table).where(table.c.shard == shard_id, table.c.seq.in_(seqs)))
     return len(seqs)
 
 
-def _recognition(conn: Connection, month: int) -> int:
-    """Rows stay while their delivery is unfinished."""
-    unfinished = (
-        select(delivery.c.seq)
-        .where(delivery.c.shard == seen.c.shard, delivery.c.seq == seen.c.seq)
-        .where(delivery.c.state.not_in([state.value for state in FINISHED]))
-        .exists()
+async def _unfinished(ledger: Ledger) -> set[bytes]:
+    """Identities of all events that some recipient has not finished."""
+    found: set[bytes] = set()
+    for place in await ledger.read(store.shards):
+        after = b""
+        while page := await ledger.read(lambda conn, at=after, shard_id=place.id: _page(conn, shard_id, at)):
+            found.update(row.identity for row in page if row.unfinished)
+            after = page[-1].identity
+    return found
+
+
+async def _recognition(ledger: Ledger, shard_id: int, month: int, needed: set[bytes]) -> int:
+    """Remove rows older than a month unless their event is needed: it may be published again, to all recipients."""
+
+    def step(conn: Connection, after: bytes) -> tuple[int, bytes | None]:
+        page = _page(conn, shard_id, after)
+        old = [r.identity for r in page if r.month < month and not r.unfinished and r.identity not in needed]
+        for start in range(0, len(old), PAGE):
+            part = seen.c.identity.in_(old[start : start + PAGE])
+            conn.execute(delete(seen).where(seen.c.shard == shard_id, part))
+        return len(old), page[-1].identity if page else None
+
+    removed, after = 0, b""
+    while True:
+        gone, last = await ledger.write(lambda conn, at=after: step(conn, at))
+        removed += gone
+        if last is None:
+            return removed
+        after = last
+
+
+class _Known(NamedTuple):
+    identity: bytes
+    month: int
+    unfinished: bool
+
+
+def _page(conn: Connection, shard_id: int, after: bytes) -> list[_Known]:
+    query = (
+        select(seen.c.identity, seen.c.month, delivery.c.state)
+        .outerjoin(delivery, (delivery.c.shard == seen.c.shard) & (delivery.c.seq == seen.c.seq))
+        .where(seen.c.shard == shard_id, seen.c.identity > after)
+        .order_by(seen.c.identity)
+        .limit(RECOGNITION_PAGE)
     )
-    return conn.execute(delete(seen).where(seen.c.month < month, ~unfinished)).rowcount
+    rows = conn.execute(query)
+    return [_Known(bytes(r.identity), r.month, r.state is not None and r.state not in FINISHED) for r in rows]

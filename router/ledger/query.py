@@ -5,17 +5,20 @@ A delivery is named by people as ``recipient/partition/seq``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
-from router.ledger.rows import Delivery, Shard, State
+from router.ledger.rows import Delivery, Shard
 from router.ledger.store import delivery_of, shards
-from router.ledger.tables import alias, audit, conflict, delivery, orders, outbox, seen, waiting
+from router.ledger.tables import PARKED, UNFINISHED, alias, audit, conflict, delivery, orders, outbox, seen, waiting
 
-UNFINISHED = ("waiting", "calling", "dead", "uncertain")
+STATES = ("waiting", "calling", "dead", "uncertain")
+
+#: Time of the last attempt, shard and seq: the order of dead letters in a listing.
+PageMark = tuple[int, int, int]
 
 
 class Named(NamedTuple):
@@ -79,10 +82,10 @@ def backlogs(conn: Connection) -> list[Backlog]:
             func.count().label("n"),
             func.min(delivery.c.accepted_at).label("oldest"),
         )
-        .where(delivery.c.state.in_(UNFINISHED))
+        .where(UNFINISHED)
         .group_by(delivery.c.shard, delivery.c.state)
     )
-    counts: dict[str, dict[str, int]] = {place.recipient: dict.fromkeys(UNFINISHED, 0) for place in places.values()}
+    counts: dict[str, dict[str, int]] = {place.recipient: dict.fromkeys(STATES, 0) for place in places.values()}
     oldest: dict[str, int] = {}
     for row in rows:
         recipient = places[row.shard].recipient
@@ -92,33 +95,42 @@ def backlogs(conn: Connection) -> list[Backlog]:
     return [Backlog(recipient, **found, oldest=oldest.get(recipient)) for recipient, found in sorted(counts.items())]
 
 
-def dead(conn: Connection, wanted: DeadFilter, *, limit: int, before: tuple[int, int] | None = None) -> list[Named]:
-    """Dead and uncertain deliveries, newest first; ``before`` (last attempt, seq) continues a page."""
+def dead(conn: Connection, wanted: DeadFilter, *, limit: int, before: PageMark | None = None) -> list[Named]:
+    """Dead and uncertain deliveries, newest first; ``before`` (``page_mark`` of the last one) continues a page."""
     places = {place.id: place for place in shards(conn)}
-    query = _dead(wanted, places).order_by(_last().desc(), delivery.c.seq.desc()).limit(limit)
+    place = tuple_(_last(), delivery.c.shard, delivery.c.seq)
+    query = _dead(wanted, places).order_by(*(column.desc() for column in place.clauses)).limit(limit)
     if before is not None:
-        query = query.where((_last() < before[0]) | ((_last() == before[0]) & (delivery.c.seq < before[1])))
+        query = query.where(place < before)
     return [_named(places, row) for row in conn.execute(query)]
 
 
+def page_mark(last: Named) -> PageMark:
+    """Where the page behind this delivery begins."""
+    row = last.delivery
+    return (row.accepted_at if row.last_at is None else row.last_at, row.shard, row.seq)
+
+
 def dead_groups(conn: Connection, wanted: DeadFilter) -> list[CauseGroup]:
-    """Dead letters grouped by cause, largest group first."""
+    """Dead letters grouped by cause, largest group first; reason, code and message are those of the newest."""
     places = {place.id: place for place in shards(conn)}
+    found = _dead(wanted, places).subquery()
+    at = func.coalesce(found.c.last_at, found.c.accepted_at)
+    counted = select(
+        found.c.cause, found.c.shard, func.count().label("n"), func.min(at).label("first"), func.max(at).label("last")
+    ).group_by(found.c.cause, found.c.shard)
     groups: dict[tuple[str, str], CauseGroup] = {}
-    for row in conn.execute(_dead(wanted, places)):
-        failure = row.failure or {}
-        recipient = places[row.shard].recipient
-        at = row.last_at or row.accepted_at
-        known = groups.get((row.cause or "", recipient))
-        groups[row.cause or "", recipient] = CauseGroup(
-            row.cause or "",
-            recipient,
-            failure.get("reason", ""),
-            failure.get("partner_code", ""),
-            failure.get("message", "") if known is None or at >= known.last else known.message,
-            1 if known is None else known.letters + 1,
-            at if known is None else min(at, known.first),
-            at if known is None else max(at, known.last),
+    for row in conn.execute(counted).all():
+        recipient, cause = places[row.shard].recipient, row.cause or ""
+        known = groups.get((cause, recipient))
+        if known is None or row.last >= known.last:
+            newest = _sample(conn, row.shard, row.cause, row.last)
+            texts = (newest.get("reason", ""), newest.get("partner_code", ""), newest.get("message", ""))
+        else:
+            texts = (known.reason, known.partner_code, known.message)
+        letters, first, last = (known.letters, known.first, known.last) if known else (0, row.first, row.last)
+        groups[cause, recipient] = CauseGroup(
+            cause, recipient, *texts, letters + row.n, min(first, row.first), max(last, row.last)
         )
     return sorted(groups.values(), key=lambda group: -group.letters)
 
@@ -201,12 +213,19 @@ def split_name(name: str) -> tuple[str, int, int]:
     return parts[0], int(parts[1]), int(parts[2])
 
 
+def _sample(conn: Connection, shard_id: int, cause: str | None, at: int) -> Mapping[str, Any]:
+    """The failure of a dead letter of this cause, shard and time."""
+    same = delivery.c.cause.is_(None) if cause is None else delivery.c.cause == cause
+    query = select(delivery.c.failure).where(PARKED, same, delivery.c.shard == shard_id, _last() == at)
+    return conn.execute(query.limit(1)).scalar() or {}
+
+
 def _last() -> Any:
     return func.coalesce(delivery.c.last_at, delivery.c.accepted_at)
 
 
 def _dead(wanted: DeadFilter, places: dict[int, Shard]) -> Select[Any]:
-    query = select(delivery).where(delivery.c.state.in_([State.DEAD.value, State.UNCERTAIN.value]))
+    query = select(delivery).where(PARKED)
     if wanted.recipient:
         query = query.where(delivery.c.shard.in_([p.id for p in places.values() if p.recipient == wanted.recipient]))
     if wanted.cause:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from dataclasses import asdict
+
+from sqlalchemy import Connection, select
 
 from router.ledger.rows import RecipientState
 from router.ledger.tables import recipient
+from router.ledger.upsert import put
 
 
 def set_recipient(conn: Connection, state: RecipientState) -> None:
     """Store a recipient's state."""
-    conn.execute(delete(recipient).where(recipient.c.recipient == state.recipient))
-    conn.execute(
-        insert(recipient).values(
-            recipient=state.recipient, status=state.status, since=state.since, reason=state.reason, by=state.by
-        )
-    )
+    put(conn, recipient, asdict(state))
 
 
 def recipient_states(conn: Connection) -> list[RecipientState]:

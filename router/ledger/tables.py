@@ -29,7 +29,10 @@ metadata: Final = MetaData()
 #: An id that counts up. SQLite counts only columns of type INTEGER.
 Serial: Final = BigInteger().with_variant(Integer, "sqlite")
 
-UNFINISHED: Final = "state IN ('waiting','calling','dead','uncertain')"
+#: Conditions of partial indexes. Queries must repeat them word for word: with bound values no planner sees the match.
+UNFINISHED: Final = text("state IN ('waiting','calling','dead','uncertain')")
+PARKED: Final = text("state IN ('dead','uncertain')")
+OUTSTANDING: Final = text("done IS NULL")
 
 process = Table("process", metadata, Column("id", Text, primary_key=True), Column("beat", BigInteger, nullable=False))
 
@@ -75,9 +78,9 @@ delivery = Table(
     Column("first_at", BigInteger),
     Column("last_at", BigInteger),
     Column("edited", Boolean, nullable=False),
-    Column("failure", JSON),
+    Column("failure", JSON(none_as_null=True)),
     Column("cause", Text),
-    Column("receipt", JSON),
+    Column("receipt", JSON(none_as_null=True)),
     Column("order_id", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -86,16 +89,16 @@ Index(
     delivery.c.shard,
     delivery.c.key,
     delivery.c.seq,
-    sqlite_where=text(UNFINISHED),
-    postgresql_where=text(UNFINISHED),
+    sqlite_where=UNFINISHED,
+    postgresql_where=UNFINISHED,
 )
 Index(
     "delivery_dead",
     delivery.c.cause,
     delivery.c.shard,
     delivery.c.seq,
-    sqlite_where=text("state IN ('dead','uncertain')"),
-    postgresql_where=text("state IN ('dead','uncertain')"),
+    sqlite_where=PARKED,
+    postgresql_where=PARKED,
 )
 
 body = Table(
@@ -151,6 +154,7 @@ conflict = Table(
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
+    UniqueConstraint("shard", "seq", "digest"),
 )
 
 orders = Table(
@@ -175,8 +179,16 @@ Index(
     "orders_pending",
     orders.c.lease,
     orders.c.id,
-    sqlite_where=text("done IS NULL"),
-    postgresql_where=text("done IS NULL"),
+    sqlite_where=OUTSTANDING,
+    postgresql_where=OUTSTANDING,
+)
+Index(
+    "orders_outstanding",
+    orders.c.shard,
+    orders.c.seq,
+    unique=True,
+    sqlite_where=text("done IS NULL AND seq > 0"),
+    postgresql_where=text("done IS NULL AND seq > 0"),
 )
 
 outbox = Table(
@@ -216,7 +228,14 @@ alert = Table(
     Column("last", BigInteger, nullable=False),
     Column("times", Integer, nullable=False),
     Column("cleared", BigInteger),
-    Index("alert_open", "name", "subject"),
+)
+Index(
+    "alert_open",
+    alert.c.name,
+    alert.c.subject,
+    unique=True,
+    sqlite_where=text("cleared IS NULL"),
+    postgresql_where=text("cleared IS NULL"),
 )
 
 recipient = Table(

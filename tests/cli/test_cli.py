@@ -42,7 +42,7 @@ def test_status_counts_by_recipient(played: Path) -> None:
 
 def test_a_lane_shows_a_dossiers_deliveries_in_order(played: Path) -> None:
     rows = json.loads(lgsp(played, "lane", "show", "land-h39", "H39.25.01-250616-0007", "--json"))
-    assert [row["type"] for row in rows][0] == "land.file_submitted"
+    assert rows[0]["type"] == "land.file_submitted"
     assert rows[0]["attempts"] == 2
     assert {row["state"] for row in rows} <= {"delivered", "duplicate"}
 

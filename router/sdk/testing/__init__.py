@@ -2,11 +2,12 @@
 
 from router.sdk.testing.clock import CountingIds, ManualClock
 from router.sdk.testing.quirks import Quirk, Quirks, seeded
-from router.sdk.testing.simulator import Effect, Incoming, Outgoing, Sent, Simulator, answer_json
+from router.sdk.testing.simulator import Effect, Handler, Incoming, Outgoing, Sent, Simulator, answer_json
 
 __all__ = [
     "CountingIds",
     "Effect",
+    "Handler",
     "Incoming",
     "ManualClock",
     "Outgoing",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -44,7 +45,7 @@ class GivenEvent(Strict):
 
     def event(self) -> Event:
         """The event, its payload written and read in Avro as on the bus."""
-        codec = Codec(PackagedSchemas())
+        codec = _codec()
         record = record_type(self.type).model_validate(self.data)
         return Event(
             id=self.id,
@@ -183,6 +184,11 @@ def seen(emission: Emission, expected: ExpectedEmission) -> ExpectedEmission:
         urgent=emission.urgent,
         references=_pairs(emission),
     )
+
+
+@cache
+def _codec() -> Codec:
+    return Codec(PackagedSchemas())
 
 
 def _pairs(emission: Emission) -> Sequence[tuple[str, str]]:
