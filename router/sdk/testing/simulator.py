@@ -149,7 +149,8 @@ class Simulator:
             await self._site.stop()
             self._site = None
         if self._runner.server is not None:
-            await self._runner.server.shutdown(0)
+            self._runner.server.pre_shutdown()
+            await self._runner.server.shutdown(0.01)  # 0 would mean no limit
 
     async def up(self) -> None:
         """The machine is back, at the same address."""
