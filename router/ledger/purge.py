@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -68,7 +69,7 @@ async def _unfinished(ledger: Ledger) -> set[bytes]:
     found: set[bytes] = set()
     for place in await ledger.read(store.shards):
         after = b""
-        while page := await ledger.read(lambda conn, at=after, shard_id=place.id: _page(conn, shard_id, at)):
+        while page := await ledger.read(partial(_page, shard_id=place.id, after=after)):
             found.update(row.identity for row in page if row.unfinished)
             after = page[-1].identity
     return found
@@ -87,7 +88,7 @@ async def _recognition(ledger: Ledger, shard_id: int, month: int, needed: set[by
 
     removed, after = 0, b""
     while True:
-        gone, last = await ledger.write(lambda conn, at=after: step(conn, at))
+        gone, last = await ledger.write(partial(step, after=after))
         removed += gone
         if last is None:
             return removed

@@ -1,0 +1,195 @@
+"""Acceptance: a run of bus records becomes deliveries, and what came before is recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum, auto
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from router.errors import StalePosition
+from router.events import ROUTER
+from router.framing import pack
+from router.ledger.faults import refuse_nul
+from router.ledger.rows import FINISHED, Accepted, Arrival, Body, Failure, Shard, State, Verdict
+from router.ledger.tables import body, conflict, delivery, seen, shard
+from router.ledger.upsert import insert_new
+
+MONTH: Final = 30 * 86_400 * 1_000_000  # µs; ``seen`` is cut by it
+MANY: Final = 500  # values in one IN list
+
+
+def accept(
+    conn: Connection, place: Shard, next_position: int, fingerprint: bytes, arrivals: Sequence[Arrival], *, now: int
+) -> list[Accepted]:
+    """Take a run of records: move the position, recognise repetitions, store what is new, in the order given.
+
+    Raises ``StalePosition`` when the stored position is not ``place.position``, ``RowRefused`` for a text that cannot
+    be stored.
+    """
+    stored = conn.execute(select(shard.c.position, shard.c.next_seq).where(shard.c.id == place.id)).one()
+    if stored.position != place.position:
+        raise _stale(place)
+    known = _known(conn, place.id, [arrival.identity for arrival in arrivals])
+    next_seq: int = stored.next_seq
+    made: list[Accepted] = []
+    new: list[tuple[int, Arrival]] = []
+    for arrival in arrivals:
+        match = known.get(arrival.identity)
+        if match is not None:
+            verdict = _recognised(conn, place, match, arrival, before=stored.next_seq, now=now)
+            if verdict is not None:
+                made.append(verdict)
+                continue
+        known[arrival.identity] = (next_seq, arrival.digest)
+        new.append((next_seq, arrival))
+        made.append(Accepted(Verdict.NEW, next_seq))
+        next_seq += 1
+    _store(conn, place.id, new, now)
+    moved = conn.execute(
+        update(shard)
+        .where(shard.c.id == place.id, shard.c.position == place.position)
+        .values(position=next_position, next_seq=next_seq, fingerprint=fingerprint)
+    )
+    if moved.rowcount != 1:
+        raise _stale(place)
+    return made
+
+
+def body_row(shard_id: int, seq: int, edition: int, content: Body, now: int) -> dict[str, Any]:
+    """The values of a body's row."""
+    return {
+        "shard": shard_id,
+        "seq": seq,
+        "edition": edition,
+        "headers": pack(content.headers),
+        "value": content.value,
+        "stored_at": now,
+    }
+
+
+def failure_columns(failure: Failure | None) -> dict[str, Any]:
+    """A failure as the state row keeps it: whole, and its cause apart, by which dead letters are grouped."""
+    return {"failure": asdict(failure) if failure else None, "cause": failure.cause if failure else None}
+
+
+def _known(conn: Connection, shard_id: int, identities: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    """Seq and digest of identities accepted before."""
+    found: dict[bytes, tuple[int, bytes]] = {}
+    for start in range(0, len(identities), MANY):
+        query = select(seen.c.identity, seen.c.seq, seen.c.digest).where(
+            seen.c.shard == shard_id, seen.c.identity.in_(identities[start : start + MANY])
+        )
+        found.update({bytes(i): (seq, bytes(digest)) for i, seq, digest in conn.execute(query)})
+    return found
+
+
+def _recognised(
+    conn: Connection, place: Shard, match: tuple[int, bytes], arrival: Arrival, *, before: int, now: int
+) -> Accepted | None:
+    """What a known identity means; None: it is accepted as if it were new. ``before`` is the first seq of this call."""
+    seq, digest = match
+    if digest != arrival.digest:
+        insert_new(conn, conflict, [_conflict_row(place.id, seq, arrival, now)])
+        return Accepted(Verdict.CONFLICT, 0)
+    if place.recipient == ROUTER and arrival.state is State.DEAD and seq < before:
+        match _reopen(conn, place.id, seq, arrival):
+            case _Earlier.REOPENED:
+                return Accepted(Verdict.REOPENED, seq)
+            case _Earlier.PURGED:
+                conn.execute(delete(seen).where(seen.c.shard == place.id, seen.c.identity == arrival.identity))
+                return None
+            case _Earlier.UNFINISHED:
+                pass
+    return Accepted(Verdict.REPEATED, 0)
+
+
+class _Earlier(Enum):
+    """What became of an earlier delivery at ``router``."""
+
+    REOPENED = auto()
+    UNFINISHED = auto()
+    PURGED = auto()
+
+
+def _reopen(conn: Connection, shard_id: int, seq: int, arrival: Arrival) -> _Earlier:
+    """What the hop could not route, and cannot again, is dead again: nobody else would show it."""
+    at = (delivery.c.shard == shard_id) & (delivery.c.seq == seq)
+    changed = conn.execute(
+        update(delivery)
+        .where(at, delivery.c.state.in_([state.value for state in FINISHED]))
+        .values(
+            state=State.DEAD.value,
+            version=delivery.c.version + 1,
+            due=None,
+            receipt=None,
+            **failure_columns(arrival.failure),
+        )
+    )
+    if changed.rowcount == 1:
+        return _Earlier.REOPENED
+    there = conn.execute(select(delivery.c.seq).where(at)).first()
+    return _Earlier.PURGED if there is None else _Earlier.UNFINISHED
+
+
+def _store(conn: Connection, shard_id: int, new: Sequence[tuple[int, Arrival]], now: int) -> None:
+    if not new:
+        return
+    for _, a in new:
+        refuse_nul(a.source, a.event_id, a.event_type, a.subject)
+    month = now // MONTH
+    conn.execute(
+        insert(seen),
+        [{"shard": shard_id, "identity": a.identity, "digest": a.digest, "seq": seq, "month": month} for seq, a in new],
+    )
+    conn.execute(insert(delivery), [_new_row(shard_id, seq, arrival, now) for seq, arrival in new])
+    conn.execute(insert(body), [body_row(shard_id, seq, 0, arrival.body, now) for seq, arrival in new])
+
+
+def _new_row(shard_id: int, seq: int, arrival: Arrival, now: int) -> dict[str, Any]:
+    return {
+        "shard": shard_id,
+        "seq": seq,
+        "key": arrival.key,
+        "state": arrival.state.value,
+        "version": 1,
+        "urgent": arrival.urgent,
+        "source": arrival.source,
+        "event_id": arrival.event_id,
+        "event_type": arrival.event_type,
+        "subject": arrival.subject,
+        "offset": arrival.offset,
+        "accepted_at": now,
+        "due": None,
+        "attempts": 0,
+        "spent": 0,
+        "first_at": None,
+        "last_at": None,
+        "edited": False,
+        "receipt": None,
+        "order_id": 0,
+        **failure_columns(arrival.failure),
+    }
+
+
+def _conflict_row(shard_id: int, seq: int, arrival: Arrival, now: int) -> dict[str, Any]:
+    refuse_nul(arrival.source, arrival.event_id, arrival.event_type, arrival.subject)
+    return {
+        "shard": shard_id,
+        "seq": seq,
+        "offset": arrival.offset,
+        "source": arrival.source,
+        "event_id": arrival.event_id,
+        "event_type": arrival.event_type,
+        "subject": arrival.subject,
+        "digest": arrival.digest,
+        "headers": pack(arrival.body.headers),
+        "value": arrival.body.value,
+        "seen_at": now,
+    }
+
+
+def _stale(place: Shard) -> StalePosition:
+    return StalePosition(f"{place.recipient}/{place.partition} is not at {place.position}")

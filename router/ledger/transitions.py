@@ -1,0 +1,130 @@
+"""Transitions: state rows change, each only in the version it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+
+from router.errors import StaleVersion
+from router.ledger import outbox
+from router.ledger.acceptance import failure_columns
+from router.ledger.faults import refuse_nul, to_json
+from router.ledger.rows import Attempt, Emission, Transition, shard_lease
+from router.ledger.tables import attempt, delivery, shard
+
+#: What a transition sets, with the array types by which PostgreSQL takes a whole group as one statement.
+_SET: Final = {
+    "state": "text",
+    "due": "bigint",
+    "attempts": "int",
+    "spent": "int",
+    "first_at": "bigint",
+    "last_at": "bigint",
+    "failure": "text",
+    "cause": "text",
+    "receipt": "text",
+    "order_id": "bigint",
+}
+_AT: Final = {"shard": "int", "seq": "bigint", "version": "int"}
+_DOCUMENTS: Final = ("failure", "receipt")
+
+_ROW: Final = (
+    update(delivery)
+    .where(
+        delivery.c.shard == bindparam("at_shard"),
+        delivery.c.seq == bindparam("at_seq"),
+        delivery.c.version == bindparam("at_version"),
+    )
+    .values({name: bindparam(name) for name in _SET} | {"version": delivery.c.version + 1})
+)
+_GROUP: Final = text(
+    "UPDATE delivery SET version = delivery.version + 1, "
+    + ", ".join(f"{name} = CAST(c.{name} AS json)" if name in _DOCUMENTS else f"{name} = c.{name}" for name in _SET)
+    + " FROM unnest("
+    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in (_AT | _SET).items())
+    + f") AS c({', '.join(_AT | _SET)})"
+    + " WHERE delivery.shard = c.shard AND delivery.seq = c.seq AND delivery.version = c.version"
+)
+
+
+def apply(conn: Connection, transitions: Sequence[Transition]) -> None:
+    """Change state rows, each only in the version it was computed from; ``StaleVersion`` undoes the whole group.
+
+    Attempts are appended and emissions go to the outbox under the shard's lease, in the order given.
+    """
+    if not transitions:
+        return
+    for t in transitions:
+        _refuse_unstorable(t)
+    if _changed(conn, transitions) != len(transitions):
+        raise StaleVersion("a delivery changed meanwhile")
+    details = [_attempt_row(t, t.attempt) for t in transitions if t.attempt is not None]
+    if details:
+        conn.execute(insert(attempt), details)
+    emitting = [t for t in transitions if t.emissions]
+    if emitting:
+        names = _leases(conn, {t.shard for t in emitting})
+        rows: list[tuple[str, Emission]] = [(names[t.shard], emission) for t in emitting for emission in t.emissions]
+        outbox.add_all(conn, rows)
+
+
+def _changed(conn: Connection, transitions: Sequence[Transition]) -> int:
+    """How many rows were in the version they had to be in. asyncpg does not count the rows of a batch of statements,
+    and to read the versions back would take another's change for our own: there a group is one statement.
+    """
+    if conn.dialect.name != "postgresql":
+        rows = [{"at_shard": t.shard, "at_seq": t.seq, "at_version": t.version, **_values(t)} for t in transitions]
+        return conn.execute(_ROW, rows).rowcount
+    return sum(conn.execute(_GROUP, _columns(run)).rowcount for run in _runs(transitions))
+
+
+def _runs(transitions: Sequence[Transition]) -> Iterator[list[Transition]]:
+    """Runs in which no row occurs twice: one statement changes a row once."""
+    run: dict[tuple[int, int], Transition] = {}
+    for t in transitions:
+        if (t.shard, t.seq) in run:
+            yield list(run.values())
+            run = {}
+        run[t.shard, t.seq] = t
+    yield list(run.values())
+
+
+def _columns(transitions: Sequence[Transition]) -> dict[str, list[Any]]:
+    rows = [_values(t) for t in transitions]
+    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _SET}
+    for name in _DOCUMENTS:
+        columns[name] = [None if value is None else to_json(value) for value in columns[name]]
+    return columns | {name: [getattr(t, name) for t in transitions] for name in _AT}
+
+
+def _values(t: Transition) -> dict[str, Any]:
+    return {
+        "state": t.state.value,
+        "due": t.due,
+        "attempts": t.attempts,
+        "spent": t.spent,
+        "first_at": t.first_at,
+        "last_at": t.last_at,
+        "receipt": dict(t.receipt) if t.receipt is not None else None,
+        "order_id": t.order_id,
+        **failure_columns(t.failure),
+    }
+
+
+def _attempt_row(t: Transition, made: Attempt) -> dict[str, Any]:
+    return {"shard": t.shard, "seq": t.seq, **asdict(made)}
+
+
+def _refuse_unstorable(t: Transition) -> None:
+    if t.failure is not None:
+        refuse_nul(t.failure.cause)
+    if t.attempt is not None:
+        refuse_nul(t.attempt.outcome, t.attempt.partner_code, t.attempt.message)
+
+
+def _leases(conn: Connection, shard_ids: set[int]) -> dict[int, str]:
+    query = select(shard.c.id, shard.c.recipient, shard.c.partition).where(shard.c.id.in_(shard_ids))
+    return {row.id: shard_lease(row.recipient, row.partition) for row in conn.execute(query)}

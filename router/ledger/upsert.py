@@ -1,0 +1,31 @@
+"""Inserting what may be there already, in one statement, so that two processes at once are both right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows that are new; those that are there (by primary key or a unique index) stay as they are."""
+    if rows:
+        conn.execute(_insert(conn, table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_one_new(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless it is there already; whether it was inserted."""
+    return conn.execute(_insert(conn, table).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def put(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the values of the one with its primary key."""
+    key = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in row.items() if name not in key}
+    conn.execute(_insert(conn, table).values(row).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def _insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
