@@ -1,0 +1,221 @@
+"""Acceptance: the position moves with what is stored, and what came before is recognised."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from router.errors import RowRefused, StalePosition
+from router.events import ROUTER
+from router.ledger import query, store
+from router.ledger.rows import Accepted, Body, State, Verdict
+from tests.ledger.harness import (
+    HEADERS,
+    NOW,
+    RECIPIENT,
+    accept,
+    arrival,
+    change,
+    delivery,
+    failure,
+    in_memory,
+    key,
+    shard,
+)
+
+
+async def test_a_new_recipient_has_shards_that_begin_at_offset_0_and_seq_1(bare):
+    await bare.write(lambda conn: store.register_shards(conn, "tax-h39", 2))
+    await bare.write(lambda conn: store.register_shards(conn, "land-h39", 1))
+    found = await bare.read(store.shards)
+    assert [(s.recipient, s.partition, s.position, s.next_seq, s.fingerprint) for s in found] == [
+        ("land-h39", 0, 0, 1, b""), ("tax-h39", 0, 0, 1, b""), ("tax-h39", 1, 0, 1, b""),
+    ]  # fmt: skip
+    assert [s.recipient for s in await bare.read(lambda conn: store.shards(conn, ["land-h39"]))] == ["land-h39"]
+
+
+async def test_registering_again_leaves_shards_where_they_stand(ledger):
+    await accept(ledger, arrival(0), arrival(1))
+    before = await ledger.read(store.shards)
+    await ledger.write(lambda conn: store.register_shards(conn, RECIPIENT, 3))
+    after = await ledger.read(store.shards)
+    assert after[:2] == before
+    assert (after[2].partition, after[2].position) == (2, 0)
+
+
+async def test_new_arrivals_are_stored_whole_in_the_order_given(ledger):
+    first = arrival(7, urgent=True)
+    second = arrival(8, key=key("B"), event_type="dossier.progressed", subject="H39.16-250616-0002")
+    assert await accept(ledger, first, second) == [Accepted(Verdict.NEW, 1), Accepted(Verdict.NEW, 2)]
+    stored = await delivery(ledger, 2)
+    assert (stored.key, stored.state, stored.version, stored.urgent) == (key("B"), State.WAITING, 1, False)
+    assert (stored.source, stored.event_id, stored.event_type) == (second.source, "event-8", "dossier.progressed")
+    assert (stored.subject, stored.offset, stored.accepted_at) == ("H39.16-250616-0002", 8, NOW)
+    assert (stored.due, stored.attempts, stored.spent, stored.edited, stored.order_id) == (None, 0, 0, False, 0)
+    assert (stored.failure, stored.receipt) == (None, None)
+    assert (await delivery(ledger, 1)).urgent is True
+    bodies = await ledger.read(lambda conn: store.bodies(conn, stored.shard, [1, 2]))
+    assert bodies[1].value == first.body.value
+    assert [tuple(pair) for pair in bodies[1].headers] == list(HEADERS)
+
+
+async def test_the_position_moves_even_when_nothing_new_came(ledger):
+    await accept(ledger, arrival(0))
+    assert await accept(ledger, arrival(1, event_id="event-0")) == [Accepted(Verdict.REPEATED, 0)]
+    place = await shard(ledger)
+    assert (place.position, place.next_seq, place.fingerprint) == (2, 2, b"print")
+
+
+async def test_same_identity_and_bytes_is_dropped_even_with_other_headers(ledger):
+    first = arrival(0)
+    await accept(ledger, first)
+    again = arrival(1, event_id="event-0", body=Body(first.body.value, [("ce_time", b"later")]))
+    assert await accept(ledger, again) == [Accepted(Verdict.REPEATED, 0)]
+    place = await shard(ledger)
+    assert len(await ledger.read(lambda conn: store.walk(conn, place.id, False, 0, 10))) == 1
+
+
+async def test_same_identity_with_another_body_is_kept_as_a_conflict_and_not_delivered(ledger):
+    await accept(ledger, arrival(0))
+    other = arrival(1, event_id="event-0", body=Body(b"other", HEADERS))
+    assert await accept(ledger, other, now=NOW + 5) == [Accepted(Verdict.CONFLICT, 0)]
+    kept = await ledger.read(lambda conn: query.conflicts(conn, 10))
+    assert [(r.seq, r.offset, r.event_id, bytes(r.value), r.seen_at) for r in kept] == [
+        (1, 1, "event-0", b"other", NOW + 5)
+    ]
+    place = await shard(ledger)
+    assert len(await ledger.read(lambda conn: store.walk(conn, place.id, False, 0, 10))) == 1
+    assert (await ledger.read(lambda conn: store.bodies(conn, place.id, [1])))[1].value == b"bytes of event-0"
+
+
+async def test_two_of_one_identity_in_one_run_are_recognised_among_themselves(ledger):
+    run = [arrival(0), arrival(1, event_id="event-0"), arrival(2, event_id="event-0", body=Body(b"x", HEADERS))]
+    assert await accept(ledger, *run, arrival(3)) == [
+        Accepted(Verdict.NEW, 1), Accepted(Verdict.REPEATED, 0), Accepted(Verdict.CONFLICT, 0), Accepted(Verdict.NEW, 2),
+    ]  # fmt: skip
+
+
+async def test_recognition_is_apart_for_each_shard(ledger):
+    await accept(ledger, arrival(0), partition=0)
+    assert await accept(ledger, arrival(0), partition=1) == [Accepted(Verdict.NEW, 1)]
+
+
+async def test_a_run_longer_than_one_lookup_is_recognised_whole(ledger):
+    run = [arrival(number) for number in range(1_100)]
+    await accept(ledger, *run)
+    again = [arrival(1_100 + number, event_id=f"event-{number}") for number in range(1_100)]
+    assert {made.verdict for made in await accept(ledger, *again)} == {Verdict.REPEATED}
+
+
+async def test_an_accept_for_a_position_that_moved_stores_nothing(ledger):
+    stale = await shard(ledger)
+    await accept(ledger, arrival(0))
+    with pytest.raises(StalePosition):
+        await ledger.write(lambda conn: store.accept(conn, stale, 2, b"", [arrival(1)], now=NOW))
+    place = await shard(ledger)
+    assert (place.position, place.next_seq) == (1, 2)
+    assert await ledger.read(lambda conn: store.one(conn, place.id, 2)) is None
+
+
+async def test_a_work_that_fails_after_its_accept_leaves_no_trace(ledger):
+    place = await shard(ledger)
+
+    def work(conn):
+        store.accept(conn, place, 1, b"", [arrival(0)], now=NOW)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ledger.write(work)
+    assert await shard(ledger) == place
+    assert await accept(ledger, arrival(0)) == [Accepted(Verdict.NEW, 1)]
+
+
+@pytest.mark.parametrize("field", ["event_id", "event_type", "subject", "source"])
+async def test_a_nul_in_a_text_is_refused_and_undoes_the_run(ledger, field):
+    with pytest.raises(RowRefused) as refused:
+        await accept(ledger, arrival(0), arrival(1, **{field: "Nguyễn\x00Văn A"}))
+    assert "Nguyễn" not in str(refused.value)
+    assert (await shard(ledger)).position == 0
+
+
+# The local recipient ``router``
+
+
+def dead(number: int, reason: str = "no_route", **changes):
+    return arrival(number, state=State.DEAD, failure=failure(reason, cause=f"cause of {reason}"), **changes)
+
+
+async def at_router(ledger) -> None:
+    await ledger.write(lambda conn: store.register_shards(conn, ROUTER, 1))
+
+
+async def test_at_router_an_arrival_is_dead_at_once_with_its_reason_and_cause(ledger):
+    await at_router(ledger)
+    assert await accept(ledger, dead(0), recipient=ROUTER) == [Accepted(Verdict.NEW, 1)]
+    stored = await delivery(ledger, 1, recipient=ROUTER)
+    assert stored.state is State.DEAD
+    assert stored.failure == failure("no_route", cause="cause of no_route")
+    groups = await ledger.read(lambda conn: query.dead_groups(conn, query.DeadFilter()))
+    assert [(g.cause, g.recipient, g.letters) for g in groups] == [("cause of no_route", ROUTER, 1)]
+
+
+@pytest.mark.parametrize("finished", [State.DELIVERED, State.SKIPPED, State.DISCARDED, State.EXPIRED])
+async def test_what_was_finished_at_router_and_comes_again_is_dead_again_for_its_new_reason(ledger, finished):
+    await at_router(ledger)
+    await accept(ledger, dead(0), recipient=ROUTER)
+    await change(ledger, 1, finished, recipient=ROUTER, receipt={"code": "republished"}, order_id=4)
+    again = dead(1, "unknown_agency", event_id="event-0")
+    assert await accept(ledger, again, recipient=ROUTER) == [Accepted(Verdict.REOPENED, 1)]
+    stored = await delivery(ledger, 1, recipient=ROUTER)
+    assert (stored.state, stored.version, stored.receipt) == (State.DEAD, 3, None)
+    assert stored.failure is not None
+    assert stored.failure.reason == "unknown_agency"
+    found = await ledger.read(lambda c: query.dead(c, query.DeadFilter(cause="cause of unknown_agency"), limit=5))
+    assert [named.name for named in found] == ["router/0/1"]
+
+
+async def test_what_is_still_dead_at_router_is_only_counted_when_it_comes_again(ledger):
+    await at_router(ledger)
+    await accept(ledger, dead(0), recipient=ROUTER)
+    again = [dead(1, event_id="event-0"), dead(2, event_id="event-0")]
+    assert await accept(ledger, *again, recipient=ROUTER) == [Accepted(Verdict.REPEATED, 0)] * 2
+    assert (await delivery(ledger, 1, recipient=ROUTER)).version == 1
+
+
+async def test_elsewhere_a_finished_delivery_is_never_reopened(ledger):
+    malformed = arrival(0, state=State.DEAD, failure=failure("malformed_event"))
+    await accept(ledger, malformed)
+    await change(ledger, 1, State.DISCARDED)
+    again = arrival(1, event_id="event-0", state=State.DEAD, failure=failure("malformed_event"))
+    assert await accept(ledger, again) == [Accepted(Verdict.REPEATED, 0)]
+    assert (await delivery(ledger, 1)).state is State.DISCARDED
+
+
+# The rule as a whole
+
+_event = st.tuples(st.integers(0, 5), st.integers(0, 2))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(_event, max_size=6), max_size=5))
+async def test_however_a_stream_is_cut_into_runs_the_verdicts_are_the_same(runs):
+    """The first body of an identity is new and gets the next seq, the same again is dropped, others conflict."""
+    first: dict[int, int] = {}
+    async with in_memory() as ledger:
+        await ledger.write(lambda conn: store.register_shards(conn, RECIPIENT, 1))
+        offset = 0
+        for run in runs:
+            arrivals, expected = [], []
+            for number, content in run:
+                value = f"content {content}".encode()
+                arrivals.append(arrival(offset, event_id=f"event-{number}", body=Body(value, ())))
+                if number not in first:
+                    first[number] = content
+                    expected.append(Accepted(Verdict.NEW, len(first)))
+                else:
+                    same = first[number] == content
+                    expected.append(Accepted(Verdict.REPEATED if same else Verdict.CONFLICT, 0))
+                offset += 1
+            assert await accept(ledger, *arrivals) == expected
+        assert (await shard(ledger)).position == offset
