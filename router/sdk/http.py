@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, 
 
 LONGEST_ANSWER: Final = 16 * 1_048_576
 CHARSETS: Final = ("utf-8", "windows-1258")
+_REFUSAL: Final = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
 
 
 class HttpConfig(BaseModel):
@@ -146,10 +148,6 @@ class Http:
                 if len(read) > LONGEST_ANSWER:
                     raise Uncertain("answer_too_long", f"above {LONGEST_ANSWER} bytes")
                 return Answer(response.status, _headers(response), read)
-        except aiohttp.ClientConnectorCertificateError:
-            raise Unauthorised("certificate_refused", "the partner's certificate is not trusted") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Transient("connect", type(error).__name__) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _broken(error, left=sent.get("left", False)) from None
 
@@ -205,12 +203,20 @@ def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
 
 
 def _broken(error: Exception, *, left: bool) -> Failure:
-    """What a broken exchange means. In TLS 1.3 the partner refuses our certificate only after the handshake."""
+    """What a broken exchange means.
+
+    The partner refuses our certificate in the handshake, or with TLS 1.3 after it, when the request is on its way; it
+    may also just reset the connection then, and that looks like any other reset.
+    """
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Unauthorised("certificate_refused", "the partner's certificate is not trusted")
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError) and "CERTIFICATE" in str(cause.reason):
+        if isinstance(cause, ssl.SSLError) and _REFUSAL.search(str(getattr(cause, "reason", ""))):
             return Unauthorised("certificate_refused", "the partner refuses our certificate")
         cause = cause.__cause__
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return Transient("connect", _kind(error))
     if left:
         return Uncertain("answer_timeout" if isinstance(error, TimeoutError) else "connection_lost", _kind(error))
     return Transient("not_sent", _kind(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import ObjectError
+from router.ports import ObjectStore
 from router.sdk.connector import Connector, ConnectorConfig
 from router.sdk.event import Event
 from router.sdk.inbound import Request, Route
@@ -19,31 +20,6 @@ from router.sdk.testing.quirks import Quirk
 from router.sdk.testing.simulator import Simulator, answer_json
 
 
-@dataclass(frozen=True, slots=True)
-class Kit:
-    """A connector with all that its tests need.
-
-    ``simulator`` makes the partner on a clock; ``config`` the settings for its base URL; ``words`` the body in which
-    the partner says a code and a text; ``prepare`` brings the partner to where it takes an event.
-    """
-
-    package: str
-    connector: type[Connector[Any]]
-    simulator: Callable[[ManualClock], Simulator]
-    config: Callable[[str], Mapping[str, Any]]
-    words: Callable[[str, str], Any]
-    prepare: Callable[[Any, Event], None] = field(default=lambda _simulator, _event: None)
-
-    @property
-    def manifest(self) -> Manifest:
-        """The connector's manifest."""
-        return self.connector.manifest
-
-    def cases(self) -> Cases:
-        """Its golden cases."""
-        return Cases.load(self.package)
-
-
 class NoObjects:
     """An object store without objects."""
 
@@ -54,6 +30,33 @@ class NoObjects:
     async def get(self, key: str) -> bytes:
         """Refused."""
         raise ObjectError("no object is read in these tests")
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """A connector with all that its tests need.
+
+    ``simulator`` makes the partner on a clock; ``config`` the settings for its base URL; ``words`` the body in which
+    the partner says a code and a text; ``prepare`` brings the partner to where it takes an event; ``objects`` makes
+    the store of attachments.
+    """
+
+    package: str
+    connector: type[Connector[Any]]
+    simulator: Callable[[ManualClock], Simulator]
+    config: Callable[[str], Mapping[str, Any]]
+    words: Callable[[str, str], Any]
+    prepare: Callable[[Any, Event], None] = field(default=lambda _simulator, _event: None)
+    objects: Callable[[], ObjectStore] = NoObjects
+
+    @property
+    def manifest(self) -> Manifest:
+        """The connector's manifest."""
+        return self.connector.manifest
+
+    def cases(self) -> Cases:
+        """Its golden cases."""
+        return Cases.load(self.package)
 
 
 @dataclass(slots=True)

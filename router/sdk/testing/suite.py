@@ -24,7 +24,7 @@ from router.sdk.outcomes import Checked, Failure, Outcome, Throttled, Transient,
 from router.sdk.testing.cases import Inbound, Outbound, body_of, seen
 from router.sdk.testing.clock import CountingIds, ManualClock
 from router.sdk.testing.quirks import Quirk
-from router.sdk.testing.rig import Kit, NoObjects, Rig, assert_nothing_personal
+from router.sdk.testing.rig import Kit, Rig, assert_nothing_personal
 from router.sdk.testing.simulator import answer_json
 from schemas.catalogue import EVENT_TYPES
 
@@ -78,7 +78,7 @@ class ConnectorSuite:
         simulator = self.kit.simulator(clock)
         url = await simulator.start()
         config = self.kit.connector.config_model.model_validate(self.kit.config(url))
-        connector = self.kit.connector(config, Context("under-test", clock, CountingIds(), NoObjects()))
+        connector = self.kit.connector(config, Context("under-test", clock, CountingIds(), self.kit.objects()))
         await connector.open()
         yield Rig(self.kit, simulator, connector, clock)
         await connector.close()
