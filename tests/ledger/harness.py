@@ -53,7 +53,7 @@ async def new_file(folder: Path) -> str:
 
 
 def arrival(number: int, **changes: Any) -> Arrival:
-    """Event ``number`` as it arrives at offset ``number``; its identity and digest follow from ``event_id``/``body``."""
+    """An event at offset ``number``; its identity and digest follow from ``event_id`` and ``body``."""
     event_id = changes.pop("event_id", f"event-{number}")
     body = changes.pop("body", Body(f"bytes of {event_id}".encode(), HEADERS))
     values: dict[str, Any] = {

@@ -92,8 +92,11 @@ async def test_same_identity_with_another_body_is_kept_as_a_conflict_and_not_del
 async def test_two_of_one_identity_in_one_run_are_recognised_among_themselves(ledger):
     run = [arrival(0), arrival(1, event_id="event-0"), arrival(2, event_id="event-0", body=Body(b"x", HEADERS))]
     assert await accept(ledger, *run, arrival(3)) == [
-        Accepted(Verdict.NEW, 1), Accepted(Verdict.REPEATED, 0), Accepted(Verdict.CONFLICT, 0), Accepted(Verdict.NEW, 2),
-    ]  # fmt: skip
+        Accepted(Verdict.NEW, 1),
+        Accepted(Verdict.REPEATED, 0),
+        Accepted(Verdict.CONFLICT, 0),
+        Accepted(Verdict.NEW, 2),
+    ]
 
 
 async def test_recognition_is_apart_for_each_shard(ledger):
