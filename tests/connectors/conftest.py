@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from router.sdk import Context
 from router.sdk.testing.clock import CountingIds, ManualClock
-from router.sdk.testing.rig import Kit, NoObjects, Rig
+from router.sdk.testing.rig import Kit, Rig
 
 
 @asynccontextmanager
@@ -15,7 +15,7 @@ async def running(kit: Kit) -> AsyncIterator[Rig]:
     clock = ManualClock()
     simulator = kit.simulator(clock)
     config = kit.connector.config_model.model_validate(kit.config(await simulator.start()))
-    connector = kit.connector(config, Context("under-test", clock, CountingIds(), NoObjects()))
+    connector = kit.connector(config, Context("under-test", clock, CountingIds(), kit.objects()))
     await connector.open()
     try:
         yield Rig(kit, simulator, connector, clock)
