@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import SecretStr
 
 from connectors.land_registry import mapping
+from connectors.land_registry.files import with_contents
 from connectors.land_registry.inbound import HOOKS, handler, refuse
+from connectors.land_registry.login import Login, LoginConfig
 from router.sdk import (
     Checked,
     Connector,
     ConnectorConfig,
     Context,
     Event,
+    Invalid,
     Manifest,
     Outcome,
     Receipt,
     Route,
-    Transient,
-    Unauthorised,
+    Uncertain,
 )
 from router.sdk.auth import Signature
-from router.sdk.fields import Field, write
+from router.sdk.fields import Field
 from router.sdk.http import Answer, Http, HttpConfig, classify
 from router.sdk.records import LandFile, ObligationCompletion, ObligationReturn, Payment, Record, TaxNotice
 from router.sdk.records import Receipt as RejectionRecord
@@ -38,10 +39,10 @@ class Endpoint(NamedTuple):
 
 
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
-    "tiepnhan": Endpoint(LandFile, mapping.LAND),
-    "capnhattrangthaibosunghoso": Endpoint(LandFile, mapping.LAND),
-    "capnhattrangthaitraketquahoso": Endpoint(LandFile, mapping.LAND),
-    "phanhoihososaiketqua": Endpoint(LandFile, mapping.LAND),
+    "tiepnhan": Endpoint(LandFile, mapping.RECEPTION),
+    "capnhattrangthaibosunghoso": Endpoint(LandFile, mapping.SUPPLEMENTED),
+    "capnhattrangthaitraketquahoso": Endpoint(LandFile, mapping.RETURNED_RESULT),
+    "phanhoihososaiketqua": Endpoint(LandFile, mapping.DISPUTED),
     "thuechuyentrahoso": Endpoint(ObligationReturn, mapping.RETURNED),
     "ketquathue": Endpoint(TaxNotice, mapping.NOTICE),
     "chungtuthue": Endpoint(Payment, mapping.PAYMENT),
@@ -50,16 +51,15 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
 }
 
 
-class LandRegistryConfig(ConnectorConfig):
-    """``dialect`` says how to log in: VBDLIS by an API key, ILIS by OAuth2 password grant. ``agency`` is its code."""
+class LandRegistryConfig(LoginConfig):
+    """How to log in, and: ``agency`` is the office's code; ``files`` says how attachments go out, as base64 in the
+    message or as their keys in the object store.
+    """
 
     http: HttpConfig
-    dialect: Literal["vbdlis", "ilis"] = "vbdlis"
-    api_key: SecretStr = SecretStr("")
-    user: str = ""
-    password: SecretStr = SecretStr("")
     webhook_secret: SecretStr
     agency: str
+    files: Literal["inline", "reference"] = "inline"
 
 
 class LandRegistry(Connector[LandRegistryConfig]):
@@ -71,8 +71,7 @@ class LandRegistry(Connector[LandRegistryConfig]):
     def __init__(self, config: LandRegistryConfig, context: Context) -> None:
         super().__init__(config, context)
         self._http = Http(config.http)
-        self._token, self._token_until = "", 0.0
-        self._logging_in = asyncio.Lock()
+        self._login = Login(config, self._http, context.clock)
 
     async def open(self) -> None:
         """Make the session."""
@@ -84,56 +83,53 @@ class LandRegistry(Connector[LandRegistryConfig]):
 
     async def probe(self) -> bool:
         """Whether it answers."""
-        return (await self._http.request("GET", "/api/danhmuc/trangthai", timeout=5.0)).status == 200
+        headers = await self._login.headers()
+        return (await self._http.request("GET", "/api/danhmuc/trangthai", headers=headers, timeout=5.0)).status == 200
 
     async def deliver(self, event: Event) -> Receipt:
-        """Hand an event over under the event's id."""
+        """Hand an event over under the event's id; a token that ended early is renewed once."""
         operation = self.manifest.operation_for(event.type)
-        name = operation.name if operation else ""
-        endpoint = ENDPOINTS[name]
-        body = {"MaSuKien": event.id, **write(event.read(endpoint.record), endpoint.table)}
-        body.setdefault("SoBienNhan", event.subject)
-        headers = {"X-Event-Id": event.id, **await self._login()}
-        answer = await self._http.request("POST", f"/api/hoso/{name}", json_body=body, headers=headers, timeout=60.0)
-        return self._receipt(name, answer)
+        if operation is None:
+            raise Invalid("not_served", f"a land office takes no {event.type}")
+        endpoint = ENDPOINTS[operation.name]
+        # What names only a notice (L11) goes out under the dossier's code, by which VBDLIS finds it.
+        body = {
+            "MaSuKien": event.id,
+            "SoBienNhan": event.subject,
+            **mapping.message(event.read(endpoint.record), endpoint.table),
+        }
+        if self.config.files == "inline":
+            body = await with_contents(body, self.context)
+        login = await self._login.headers()
+        answer = await self._post(operation.name, body, event, login)
+        if answer.status == 401 and self._login.forget(login):
+            answer = await self._post(operation.name, body, event, await self._login.headers())
+        return self._receipt(operation.name, answer)
 
     async def check(self, event: Event) -> Checked:
         """Ask whether a message with this event's id arrived."""
         answer = await self._http.request(
-            "GET", "/api/hoso/trangthaibantin", query={"MaSuKien": event.id}, headers=await self._login(), timeout=30.0
+            "GET",
+            "/api/hoso/trangthaibantin",
+            query={"MaSuKien": event.id},
+            headers=await self._login.headers(),
+            timeout=30.0,
         )
-        if answer.status >= 300:
+        if answer.status >= 300 or _said(answer)[0] != "0":
             return Checked.UNKNOWN
-        return Checked.DONE if answer.json().get("data") else Checked.NOT_DONE
+        return Checked.DONE if answer.object().get("data") else Checked.NOT_DONE
 
     def routes(self) -> Sequence[Route]:
         """The webhooks of L2, L3, L5, L12 and L15; signed in a header, with no secret in the path."""
         signature = Signature(self.config.webhook_secret, self.context.clock)
-        most = self.manifest.inbound.max_bytes
-        return [Route("POST", hook.path, signature, handler(hook, self.config.agency), refuse, most) for hook in HOOKS]
+        most, agency = self.manifest.inbound.max_bytes, self.config.agency
+        return [
+            Route("POST", hook.path, signature, handler(hook, agency, self.context), refuse, most) for hook in HOOKS
+        ]
 
-    async def _login(self) -> Mapping[str, str]:
-        if self.config.dialect == "vbdlis":
-            return {"X-Api-Key": self.config.api_key.get_secret_value()}
-        async with self._logging_in:
-            if not self._token or self.context.clock.monotonic() >= self._token_until:
-                await self._grant()
-            return {"Authorization": f"Bearer {self._token}"}
-
-    async def _grant(self) -> None:
-        form = {
-            "grant_type": "password",
-            "username": self.config.user,
-            "password": self.config.password.get_secret_value(),
-        }
-        answer = await self._http.request("POST", "/token", form=form, timeout=30.0)
-        if answer.status in (400, 401, 403):
-            raise Unauthorised("login_refused", "ILIS refuses our credentials", code=str(answer.status))
-        if answer.status >= 300:
-            raise Transient("login_failed", code=str(answer.status))
-        granted = answer.json()
-        self._token = str(granted["access_token"])
-        self._token_until = self.context.clock.monotonic() + float(granted["expires_in"]) - 30.0
+    async def _post(self, name: str, body: Mapping[str, Any], event: Event, login: Mapping[str, str]) -> Answer:
+        headers = {"X-Event-Id": event.id, **login}
+        return await self._http.request("POST", f"/api/hoso/{name}", json_body=body, headers=headers, timeout=60.0)
 
     def _receipt(self, operation: str, answer: Answer) -> Receipt:
         code, message, reference = _said(answer) if answer.status < 300 else ("", "", "")
@@ -151,12 +147,14 @@ class LandRegistry(Connector[LandRegistryConfig]):
 
 
 def _said(answer: Answer) -> tuple[str, str, str]:
-    """Code, message and reference of ``{data, status{success, code, type, time, message}}``: 0 is success."""
-    body: Any = answer.json()
-    status = body.get("status") if isinstance(body, Mapping) else None
-    if not isinstance(status, Mapping):
-        return "missing_status", "the answer has no status", ""
-    code = "0" if status.get("success") is True else str(status.get("code") or "1")
-    data = body.get("data")
+    """Code, message and reference of ``{data, status{success, code, type, time, message}}``: 0 is success.
+
+    Raises ``Uncertain`` for an answer that does not say whether it was one.
+    """
+    body = answer.object()
+    status, data = body.get("status"), body.get("data")
+    if not isinstance(status, Mapping) or "success" not in status:
+        raise Uncertain("unreadable_answer", "an answer without a status")
+    code = "0" if status["success"] is True else str(status.get("code") or "1")
     reference = str(data.get("MaHoSoVBDLIS", "")) if isinstance(data, Mapping) else ""
     return code, str(status.get("message") or ""), reference

@@ -1,14 +1,17 @@
-"""Field tables of VBDLIS. Its times are UTC without a marker; its dates are local."""
+"""Field tables of VBDLIS, one for each message. Its times are UTC without a marker; its dates are local."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from router.sdk.dates import SLASHED, UTC_UNMARKED
-from router.sdk.fields import Codes, Field
+from router.sdk.fields import Codes, Field, write
+from router.sdk.records import Record
 
 KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"}, "CITIZEN")
-PAID_STATE: Final = Codes({"0": "NOT_PAID", "1": "PAID"})
+PAID_STATE: Final = Codes({"0": "NOT_PAID", "1": "PAID", "2": "PENDING", "3": "CANCELLED", "4": "REFUNDED"})
+NOTICE_STATE: Final = Codes({"1": "ACTIVE", "0": "VOID", "2": "PAID", "3": "EXEMPT", "4": "CANCELLED"})
 
 FILE: Final = (
     Field("TenGiayTo", "name", required=True),
@@ -37,10 +40,16 @@ PARCEL: Final = (
     Field("MucDich", "purpose"),
     Field("ThoiHan", "term"),
 )
-LAND: Final = (
+NUMBERS: Final = (
     Field("SoBienNhan", "code", required=True),
     Field("MaHoSoMotCua", "one_stop_code"),
     Field("MaHoSoVBDLIS", "land_code"),
+)
+PAPERS: Final = Field("DanhSachGiayToDinhKem", "papers", fields=FILE, many=True)
+
+# To the land office
+RECEPTION: Final = (  # L1
+    *NUMBERS,
     Field("LaQuyTrinhCapTinh", "provincial", flag=True),
     Field("TinhId", "province"),
     Field("HuyenId", "district"),
@@ -52,20 +61,92 @@ LAND: Final = (
     Field("DiaChiTaiSan", "asset_address"),
     Field("NguoiNop", "applicant", fields=PERSON),
     Field("ThongTinThuaDat", "parcels", fields=PARCEL, many=True),
-    Field("DanhSachGiayToDinhKem", "papers", fields=FILE, many=True),
+    PAPERS,
+)
+SUPPLEMENTED: Final = (  # L4
+    *NUMBERS,
+    Field("NgayHenTraMoi", "due_date", format=SLASHED, day=True),
+    Field("LyDo", "reason"),
+    PAPERS,
+)
+RETURNED_RESULT: Final = (*NUMBERS, Field("NgayTra", "ended_at", format=UTC_UNMARKED))  # L13
+DISPUTED: Final = (*NUMBERS, Field("LyDo", "reason"), PAPERS)  # L14
+RETURNED: Final = (  # L6
+    Field("SoBienNhan", "code", required=True),
+    Field("SoPhieuChuyen", "number"),
+    Field("LanLap", "generation", number=True),
+    Field("LyDo", "reason", required=True),
+    Field("NgayTra", "returned_at", format=UTC_UNMARKED, required=True),
+)
+NOTICE_LINE: Final = (
+    Field("LoaiThue", "sub_item", required=True),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("HanNop", "due_date", format=SLASHED, day=True),
+)
+NOTICE: Final = (  # L7
+    Field("SoBienNhan", "code", required=True),
+    Field("SoThongBaoThue", "number", required=True),
+    Field("NgayCoKetQuaThue", "issued_date", format=SLASHED, day=True, required=True),
+    Field("SoPhieuChuyen", "obligation_number"),
+    Field("LanLap", "generation", number=True),
+    Field("TrangThai", "status", codes=NOTICE_STATE, required=True),
+    Field("HoTenChu", "payer"),
+    Field("TongTien", "total", number=True, required=True),
+    Field("DanhSachThue", "lines", fields=NOTICE_LINE, many=True, required=True),
+    Field("TepThongBao", "attachments", fields=FILE, many=True),
+)
+PAYMENT: Final = (  # L10
+    Field("SoBienNhan", "code", required=True),
+    Field("MaThamChieu", "reference", required=True),
+    Field("MaGiaoDich", "transaction"),
+    Field("SoThongBaoThue", "notice_number"),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("ThoiGianThanhToan", "paid_at", format=UTC_UNMARKED, required=True),
+    Field("NoiDungThanhToan", "content"),
+    Field("NguoiNopTien", "payer", fields=PERSON),
+    Field("TrangThaiThanhToan", "status", codes=PAID_STATE, required=True),
+    Field("TepChungTu", "receipts", fields=FILE, many=True),
+)
+COMPLETION: Final = (  # L11
+    Field("SoThongBaoThue", "notice_number", required=True),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("NgayHoanThanh", "completed_date", format=SLASHED, day=True, required=True),
+    Field("DonViXacNhan", "confirmed_by", required=True),
+)
+REJECTION: Final = (
+    Field("MaBanTin", "event_id", required=True),
+    Field("HeThong", "recipient", required=True),
+    Field("MaLoi", "partner_code"),
+    Field("LyDo", "reason"),
+)
+
+# From the land office
+TRANSFERRED: Final = (  # L2
+    *NUMBERS,
     Field("NguoiChuyen", "from_officer"),
     Field("NguoiNhan", "to_officer"),
-    Field("MaTrangThai", "state_code"),
+    Field("MaTrangThai", "state_code", required=True),
     Field("LaTrangThaiChuyenLai", "is_return", flag=True),
     Field("HanXuLy", "deadline", format=UTC_UNMARKED),
     Field("LyDo", "reason"),
+)
+SUPPLEMENT: Final = (  # L3
+    *NUMBERS,
+    Field("LyDo", "reason", required=True),
     Field("LaTamDung", "pauses", flag=True),
     Field("NgayChoBoSung", "supplement_until", format=SLASHED, day=True),
-    Field("NgayKetThuc", "ended_at", format=UTC_UNMARKED),
-    Field("TrangThaiKetThuc", "end_state"),
+    PAPERS,
+)
+FINISHED: Final = (  # L12
+    *NUMBERS,
+    Field("NgayKetThuc", "ended_at", format=UTC_UNMARKED, required=True),
+    Field("TrangThaiKetThuc", "end_state", required=True),
+    Field("LyDo", "reason"),
     Field("TepKetQua", "results", fields=FILE, many=True),
 )
-OBLIGATION: Final = (
+RECEIPT_NUMBER: Final = (*NUMBERS[:2], Field("MaHoSoVBDLIS", "land_code", required=True))  # L15
+FAULT: Final = (*NUMBERS, Field("LyDo", "reason", required=True), PAPERS)  # L15: correction, wrong procedure
+OBLIGATION: Final = (  # L5
     Field("SoPhieuChuyen", "number", required=True),
     Field("NgayPhieu", "issued_date", format=SLASHED, day=True, required=True),
     Field("DonViLap", "branch", required=True),
@@ -81,44 +162,14 @@ OBLIGATION: Final = (
     Field("CanCuMienGiam", "exemption_grounds"),
     Field("GiayTo", "papers", fields=FILE, many=True),
 )
-RETURNED: Final = (
-    Field("SoBienNhan", "code", required=True),
-    Field("SoPhieuChuyen", "number"),
-    Field("LanLap", "generation", number=True),
-    Field("LyDo", "reason", required=True),
-    Field("NgayTra", "returned_at", format=UTC_UNMARKED, required=True),
-)
-NOTICE_LINE: Final = (
-    Field("LoaiThue", "sub_item", required=True),
-    Field("SoTien", "amount", number=True, required=True),
-    Field("HanNop", "due_date", format=SLASHED, day=True),
-)
-NOTICE: Final = (
-    Field("SoBienNhan", "code", required=True),
-    Field("SoThongBaoThue", "number", required=True),
-    Field("NgayThongBao", "issued_date", format=SLASHED, day=True, required=True),
-    Field("SoPhieuChuyen", "obligation_number"),
-    Field("HoTenChu", "payer"),
-    Field("TongTien", "total", number=True, required=True),
-    Field("DanhSachThue", "lines", fields=NOTICE_LINE, many=True, required=True),
-)
-PAYMENT: Final = (
-    Field("SoBienNhan", "code", required=True),
-    Field("MaThamChieu", "reference", required=True),
-    Field("SoThongBaoThue", "notice_number"),
-    Field("SoTien", "amount", number=True, required=True),
-    Field("ThoiGianThanhToan", "paid_at", format=UTC_UNMARKED, required=True),
-    Field("TrangThaiThanhToan", "status", codes=PAID_STATE, required=True),
-)
-COMPLETION: Final = (
-    Field("SoThongBaoThue", "notice_number", required=True),
-    Field("SoTien", "amount", number=True, required=True),
-    Field("NgayHoanThanh", "completed_date", format=SLASHED, day=True, required=True),
-    Field("DonViXacNhan", "confirmed_by", required=True),
-)
-REJECTION: Final = (
-    Field("MaSuKien", "event_id", required=True),
-    Field("HeThong", "recipient", required=True),
-    Field("MaLoi", "partner_code"),
-    Field("LyDo", "reason"),
-)
+
+#: Where files stand in messages, either way.
+FILE_LISTS: Final = ("DanhSachGiayToDinhKem", "TepKetQua", "TepThongBao", "TepChungTu", "GiayTo")
+
+
+def message(record: Record, table: Sequence[Field]) -> dict[str, Any]:
+    """A record in the words of VBDLIS, which wraps the process code of L1: ``ThongTinQuyTrinh{MaQuyTrinh}``."""
+    made = write(record, table)
+    if "MaQuyTrinh" in made:
+        made["ThongTinQuyTrinh"] = {"MaQuyTrinh": made.pop("MaQuyTrinh")}
+    return made

@@ -1,17 +1,32 @@
-"""A simulated land registration office: it appraises, asks for supplements, sends PCTTs and issues certificates."""
+"""A simulated land registration office: it appraises, asks for supplements, sends PCTTs and issues certificates.
+
+It takes nothing without credentials, if it was given any to expect, nor dates in another form than its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qs
 
 from router.sdk.auth import NONCE, SIGNATURE, TIMESTAMP, sign
-from router.sdk.dates import SLASHED, UTC_UNMARKED
+from router.sdk.dates import SLASHED, UTC_UNMARKED, Format
 from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulator, answer_json
+from router.sdk.testing.simulator import Handler
 
 ONE_STOP, TAX = "one_stop", "tax"
+DATES: Final[Mapping[str, Format]] = {
+    "NgayTiepNhan": UTC_UNMARKED,
+    "NgayHenTra": SLASHED,
+    "NgayHenTraMoi": SLASHED,
+    "NgayTra": UTC_UNMARKED,
+    "NgayCoKetQuaThue": SLASHED,
+    "ThoiGianThanhToan": UTC_UNMARKED,
+    "NgayHoanThanh": SLASHED,
+}
+TOKEN_SECONDS: Final = 3600
 
 
 @dataclass(slots=True)
@@ -27,7 +42,10 @@ class File:
 
 
 class LandRegistrySimulator(Simulator):
-    """``wants_supplement`` says of a code whether the office asks for more papers."""
+    """``wants_supplement`` says of a code whether the office asks for more papers.
+
+    With ``api_key`` it expects that of VBDLIS; with ``user`` and ``password`` the grant of ILIS.
+    """
 
     def __init__(
         self,
@@ -36,9 +54,14 @@ class LandRegistrySimulator(Simulator):
         secret: str,
         agency: str,
         wants_supplement: Callable[[str], bool],
+        api_key: str = "",
+        user: str = "",
+        password: str = "",
         quirks: Quirks | None = None,
     ) -> None:
         super().__init__(clock, quirks)
+        self._api_key, self._user, self._password = api_key, user, password
+        self.tokens: list[str] = []
         self._key, self.agency, self._wants_supplement = secret.encode(), agency, wants_supplement
         self.files: dict[str, File] = {}
         self.arrived: set[str] = set()
@@ -55,9 +78,10 @@ class LandRegistrySimulator(Simulator):
             ("hoanthanhnghiavu", self._completed),
             ("phanhoi", self._reply),
         ):
-            self.route("POST", f"/api/hoso/{name}", name, handler)
-        self.route("GET", "/api/hoso/trangthaibantin", "check", self._check)
-        self.route("GET", "/api/danhmuc/trangthai", "probe", self._probe)
+            self.route("POST", f"/api/hoso/{name}", name, self._guarded(handler))
+        self.route("GET", "/api/hoso/trangthaibantin", "check", self._guarded(self._check))
+        self.route("GET", "/api/danhmuc/trangthai", "probe", self._guarded(self._probe))
+        self.route("POST", "/token", "token", self._grant)
 
     def credentials(self, content: bytes) -> Mapping[str, str]:
         """A fresh signature."""
@@ -70,6 +94,47 @@ class LandRegistrySimulator(Simulator):
         if quirk is Quirk.DUPLICATE_ACK:
             return _said("1", "Hồ sơ đã tồn tại")
         return _said("1", "Hệ thống bận")
+
+    def knows(self, code: str, body: Mapping[str, Any], *, notice: str = "") -> None:
+        """A file, and a notice for it, that came before this story began."""
+        self.files.setdefault(code, File(body, generation=1))
+        if notice:
+            self._by_notice[notice] = code
+
+    def revoke(self) -> None:
+        """No token given so far is taken any more."""
+        self.tokens = [""] * len(self.tokens)
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Only for those who are known, and with dates that are right."""
+
+        async def guarded(request: Incoming) -> Outgoing:
+            if self._api_key and request.headers.get("x-api-key") != self._api_key:
+                return _said("401", "Sai khóa kết nối", 401)
+            if self._user and request.headers.get("authorization", "").removeprefix("Bearer ") not in self._valid():
+                return _said("401", "Phiên làm việc hết hạn", 401)
+            body = request.json() or {}
+            for name, form in DATES.items():
+                try:
+                    form.read(str(body[name]), name)
+                except KeyError:
+                    continue
+                except ValueError:
+                    return _said("1", f"{name} không hợp lệ")
+            return await handler(request)
+
+        return guarded
+
+    def _valid(self) -> set[str]:
+        return {token for token in self.tokens if token}
+
+    async def _grant(self, request: Incoming) -> Outgoing:
+        form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        wanted = {"grant_type": "password", "username": self._user, "password": self._password}
+        if form != wanted:
+            return answer_json({"error": "invalid_grant"}, 400)
+        self.tokens.append(f"{self.agency}-token-{len(self.tokens) + 1}")
+        return answer_json({"access_token": self.tokens[-1], "expires_in": TOKEN_SECONDS, "token_type": "bearer"})
 
     async def _receive(self, request: Incoming) -> Outgoing:
         body = request.json() or {}
@@ -98,7 +163,11 @@ class LandRegistrySimulator(Simulator):
         return self._on_file(request, "capnhattrangthaitraketquahoso", "L13", close)
 
     async def _disputed(self, request: Incoming) -> Outgoing:
-        return self._on_file(request, "phanhoihososaiketqua", "L14", lambda _: None)
+        def rework(code: str) -> None:
+            self.files[code].state = "rework"
+
+        event = str((request.json() or {}).get("MaSuKien", ""))
+        return self._on_file(request, "phanhoihososaiketqua", f"L14/{event}", rework)
 
     async def _tax_returned(self, request: Incoming) -> Outgoing:
         number = str((request.json() or {}).get("SoPhieuChuyen", ""))
@@ -195,5 +264,5 @@ def _ok(code: str) -> Outgoing:
     return answer_json({"data": data, "status": {"success": True, "code": "0", "message": "Thành công"}})
 
 
-def _said(code: str, message: str) -> Outgoing:
-    return answer_json({"data": None, "status": {"success": False, "code": code, "message": message}})
+def _said(code: str, message: str, status: int = 200) -> Outgoing:
+    return answer_json({"data": None, "status": {"success": False, "code": code, "message": message}}, status)
