@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from router.errors import PublisherClosed
 from router.events import Message, TopicPartition
 
 LONGEST_VALUE: Final = 262_144
+_VALUE: Final = itemgetter(1)
 
 
 def refuse_closed(closed: Collection[TopicPartition], batches: Mapping[TopicPartition, Sequence[Message]]) -> None:
@@ -22,10 +24,8 @@ def cut(batches: Mapping[TopicPartition, Sequence[Message]]) -> dict[TopicPartit
     """Where batches hold a value above 256 KiB: how many messages stand before the first of them."""
     cuts: dict[TopicPartition, int] = {}
     for partition, messages in batches.items():
-        for index, message in enumerate(messages):
-            if len(message[1]) > LONGEST_VALUE:
-                cuts[partition] = index
-                break
+        if messages and max(map(len, map(_VALUE, messages))) > LONGEST_VALUE:
+            cuts[partition] = next(n for n, message in enumerate(messages) if len(message[1]) > LONGEST_VALUE)
     return cuts
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from router.events import (
@@ -15,6 +16,7 @@ from router.events import (
     URGENT,
     Fetched,
     Header,
+    Headers,
     Message,
     TopicPartition,
     topic_of,
@@ -22,9 +24,17 @@ from router.events import (
 from router.routing.table import Facts, Routes
 
 REMEMBERED: Final = 100_000
+REMEMBERED_LAYOUTS: Final = 1_000
 CE_COMMUNE: Final = "ce_commune"  # tells which part of a split agency is meant
+HINTS: Final = (("commune", CE_COMMUNE), ("procedure", CE_PROCEDURE))
 
-_Kinds = tuple[bytes | None, bytes | None, bytes | None, bytes | None, bytes | None, bytes | None]
+#: The headers that decide.
+DECIDING: Final = (CE_TYPE, CE_SOURCE, CE_PROCEDURE, CE_ADDRESSED_TO, CE_PRIORITY, CE_COMMUNE)
+
+#: What is remembered of a record: its deciding headers, picked by position.
+_Kinds = tuple[Header, ...]
+_Pick = Callable[[Headers], _Kinds]
+_NAME: Final = itemgetter(0)
 _Plan = tuple[list[Header], tuple[str, ...], bool]
 
 
@@ -34,6 +44,7 @@ class Decider:
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
         self._plans: dict[_Kinds, _Plan] = {}
+        self._picks: dict[tuple[str, ...], _Pick] = {}
         self.routed = self.unroutable = 0
 
     def use(self, routes: Routes) -> None:
@@ -47,46 +58,55 @@ class Decider:
     ) -> None:
         """Append a message per recipient of each record to ``batches``, on the same partition number."""
         plans, number = self._plans, partition.partition
-        outputs: dict[tuple[str, ...], list[list[Message]]] = {}
+        outputs: dict[tuple[str, ...], list[Callable[[Message], None]]] = {}
         for record in records:
             headers = record.headers
-            found = dict(headers)
-            get = found.get
-            kinds = (
-                get(CE_TYPE), get(CE_SOURCE), get(CE_PROCEDURE),
-                get(CE_ADDRESSED_TO), get(CE_PRIORITY), get(CE_COMMUNE),
-            )  # fmt: skip
+            names = tuple(map(_NAME, headers))
+            pick = self._picks.get(names)
+            if pick is None:
+                pick = self._pick(names)
+            kinds = pick(headers)
             plan = plans.get(kinds)
             if plan is None:
                 plan = self._plan(kinds)
             added, topics, routable = plan
-            if added:
-                headers = [*headers, *added]
+            outgoing = [*headers, *added]
             if not routable:
                 origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
-                headers = [*headers, (LGSP_ORIGIN, origin)]
+                outgoing.append((LGSP_ORIGIN, origin))
                 self.unroutable += 1
-            lists = outputs.get(topics)
-            if lists is None:
-                lists = outputs[topics] = [batches.setdefault(TopicPartition(t, number), []) for t in topics]
-            message = (record.key or b"", record.value or b"", headers)
-            for output in lists:
-                output.append(message)
+            appends = outputs.get(topics)
+            if appends is None:
+                appends = [batches.setdefault(TopicPartition(topic, number), []).append for topic in topics]
+                outputs[topics] = appends
+            message = (record.key or b"", record.value or b"", outgoing)
+            for append in appends:
+                append(message)
         self.routed += len(records)
 
+    def _pick(self, names: tuple[str, ...]) -> _Pick:
+        """How to pick the deciding headers of records whose headers are named and ordered like this."""
+        places = [names.index(name) for name in DECIDING if name in names]
+        pick: _Pick = itemgetter(*places) if len(places) > 1 else lambda headers: tuple(headers[n] for n in places)
+        if len(self._picks) >= REMEMBERED_LAYOUTS:
+            self._picks.clear()
+        self._picks[names] = pick
+        return pick
+
     def _plan(self, kinds: _Kinds) -> _Plan:
-        event_type, source, procedure, addressed_to, priority, commune = (_text(value) for value in kinds)
-        hints = (("commune", commune),) if commune else ()
-        if procedure:
-            hints = (*hints, ("procedure", procedure))
-        facts = Facts(event_type, source, procedure, priority == URGENT.decode(), addressed_to, hints)
+        found = {name: value.decode("utf-8", "replace") for name, value in kinds}
+        hints = [(hint, found[name]) for hint, name in HINTS if found.get(name)]
+        facts = Facts(
+            type=found.get(CE_TYPE, ""),
+            source=found.get(CE_SOURCE, ""),
+            procedure=found.get(CE_PROCEDURE, ""),
+            urgent=found.get(CE_PRIORITY) == URGENT.decode(),
+            addressed_to=found.get(CE_ADDRESSED_TO, ""),
+            hints=tuple(hints),
+        )
         decision = self._routes.decide(facts)
         plan = (list(decision.headers), tuple(map(topic_of, decision.recipients)), not decision.reason)
         if len(self._plans) >= REMEMBERED:
             self._plans.clear()
         self._plans[kinds] = plan
         return plan
-
-
-def _text(value: bytes | None) -> str:
-    return value.decode("utf-8", "replace") if value else ""

@@ -26,7 +26,7 @@ GROUP: Final = "lgsp-router"
 class HopSettings:
     """``polls_in_flight`` publishes may wait for their acknowledgement; times in seconds."""
 
-    batch: int = 2_000
+    batch: int = 5_000
     wait: float = 0.5
     polls_in_flight: int = 3
     commit_every: float = 1.0
