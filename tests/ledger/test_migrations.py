@@ -1,0 +1,105 @@
+"""Migrations make what the tables say, and history does not change with them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, inspect, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from router.errors import ConfigError
+from router.ledger.migrate import migrate_ledger
+from router.ledger.migrations import revision
+from router.ledger.tables import metadata
+from tests.ledger.harness import in_memory
+
+VERSIONS = sorted((Path(revision.FOLDER) / "versions").glob("*.py"))
+
+
+def differences(conn: Connection) -> list[object]:
+    options = {"compare_type": True, "compare_server_default": True}
+    return list(compare_metadata(MigrationContext.configure(conn, opts=options), metadata))
+
+
+def shape(conn: Connection) -> dict[str, object]:
+    """Primary keys and indexes with their conditions, which autogenerate does not compare."""
+    found: dict[str, object] = {}
+    for table in sorted(metadata.tables):
+        indexes = sorted(inspect(conn).get_indexes(table), key=lambda index: str(index["name"]))
+        keys = inspect(conn).get_pk_constraint(table)["constrained_columns"]
+        options = [{n: str(v) for n, v in i.get("dialect_options", {}).items()} for i in indexes]
+        found[table] = (keys, [(i["name"], i["column_names"], bool(i["unique"])) for i in indexes], options)
+    return found
+
+
+async def test_a_migrated_ledger_is_what_the_tables_say(bare):
+    assert await bare.read(differences) == []
+
+
+async def test_on_sqlite_keys_and_partial_indexes_are_what_the_tables_make():
+    engine = create_engine("sqlite://")
+    with engine.begin() as conn:
+        metadata.create_all(conn)
+        wanted, kinds = shape(conn), table_kinds(conn)
+    engine.dispose()
+    async with in_memory() as ledger:
+        assert await ledger.read(shape) == wanted
+        assert await ledger.read(table_kinds) == kinds
+
+
+def table_kinds(conn: Connection) -> dict[str, tuple[bool, bool]]:
+    """Per table: whether it is one without row ids, and whether its id counts up."""
+    rows = conn.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    kinds = {name: (sql.rstrip().endswith("WITHOUT ROWID"), "id INTEGER NOT NULL" in sql) for name, sql in rows}
+    kinds.pop("alembic_version", None)
+    return kinds
+
+
+@pytest.mark.postgres
+async def test_on_postgresql_too_keys_and_partial_indexes_are_what_the_tables_make(postgres_server):
+    migrated, made = await postgres_server.fresh(), await postgres_server.fresh()
+    found = []
+    for url in (migrated, made):
+        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+        async with engine.begin() as conn:
+            if url is made:
+                await conn.run_sync(metadata.drop_all)
+                await conn.run_sync(metadata.create_all)
+            found.append(await conn.run_sync(shape))
+        await engine.dispose()
+        await postgres_server.drop(url)
+    assert found[0] == found[1]
+
+
+async def test_migrating_again_changes_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new folder' / 'ledger.db'}"
+    assert await migrate_ledger(url, None) == revision.head()
+    assert await migrate_ledger(url, None) == revision.head()
+
+
+@pytest.mark.postgres
+async def test_migrating_a_migrated_database_changes_nothing(postgres_url):
+    assert await migrate_ledger(postgres_url, None) == revision.head()
+
+
+async def test_a_ledger_of_another_release_is_refused_with_what_to_do():
+    async with in_memory() as ledger:
+        await ledger.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(ConfigError, match=r"revision 9999.*lgsp migrate"):
+            await ledger.read(revision.require_current)
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.stem)
+def test_a_migration_imports_nothing_of_ours(path):
+    """What it did to somebody's ledger must not change when the code does."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    assert [name for name in names if name.split(".")[0] in ("router", "connectors", "schemas")] == []
