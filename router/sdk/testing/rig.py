@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import ObjectError
 from router.ports import ObjectStore
-from router.sdk.connector import Connector, ConnectorConfig
+from router.sdk.connector import Connector, ConnectorConfig, Context
 from router.sdk.event import Event
 from router.sdk.inbound import Request, Route
 from router.sdk.manifest import Manifest
 from router.sdk.outcomes import Receipt
 from router.sdk.testing.cases import Cases, Inbound, Outbound
-from router.sdk.testing.clock import ManualClock
+from router.sdk.testing.clock import CountingIds, ManualClock
 from router.sdk.testing.personal import personal_texts
 from router.sdk.testing.quirks import Quirk
 from router.sdk.testing.simulator import Simulator, answer_json
@@ -108,6 +109,21 @@ class Rig:
     def taken(self) -> int:
         """How many effects were new at the partner."""
         return sum(not effect.repeated for effect in self.simulator.effects)
+
+
+@asynccontextmanager
+async def running(kit: Kit) -> AsyncIterator[Rig]:
+    """The connector, open, before its partner; both are closed at the end."""
+    clock = ManualClock()
+    simulator = kit.simulator(clock)
+    config = kit.connector.config_model.model_validate(kit.config(await simulator.start()))
+    connector = kit.connector(config, Context("under-test", clock, CountingIds(), kit.objects()))
+    await connector.open()
+    try:
+        yield Rig(kit, simulator, connector, clock)
+    finally:
+        await connector.close()
+        await simulator.stop()
 
 
 def assert_nothing_personal(text: str, data: Mapping[str, Any], config: ConnectorConfig) -> None:

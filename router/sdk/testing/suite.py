@@ -17,14 +17,13 @@ from typing import Any, ClassVar
 import pytest
 
 from router.errors import BadRequest, IngressError, Unauthenticated
-from router.sdk.connector import Connector, Context
+from router.sdk.connector import Connector
 from router.sdk.inbound import Refusal, Route
 from router.sdk.manifest import ErrorRow, Idempotency
 from router.sdk.outcomes import Checked, Failure, Outcome, Throttled, Transient, Unauthorised, Uncertain
 from router.sdk.testing.cases import Inbound, Outbound, body_of, seen
-from router.sdk.testing.clock import CountingIds, ManualClock
 from router.sdk.testing.quirks import Quirk
-from router.sdk.testing.rig import Kit, Rig, assert_nothing_personal
+from router.sdk.testing.rig import Kit, Rig, assert_nothing_personal, running
 from router.sdk.testing.simulator import answer_json
 from schemas.catalogue import EVENT_TYPES
 
@@ -74,15 +73,8 @@ class ConnectorSuite:
     @pytest.fixture
     async def rig(self) -> AsyncIterator[Rig]:
         """The connector, open, before its partner."""
-        clock = ManualClock()
-        simulator = self.kit.simulator(clock)
-        url = await simulator.start()
-        config = self.kit.connector.config_model.model_validate(self.kit.config(url))
-        connector = self.kit.connector(config, Context("under-test", clock, CountingIds(), self.kit.objects()))
-        await connector.open()
-        yield Rig(self.kit, simulator, connector, clock)
-        await connector.close()
-        await simulator.stop()
+        async with running(self.kit) as started:
+            yield started
 
     @pytest.fixture
     def first(self) -> Outbound:
