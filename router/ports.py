@@ -6,7 +6,7 @@ Each port has one behaviour suite that every adapter passes (``tests/<port>``); 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from router.events import Fetched, Message, TopicPartition
@@ -161,8 +161,17 @@ class ObjectStore(Protocol):
     async def get(self, key: str) -> bytes: ...
 
 
-class SchemaStore(Protocol):
-    """Writer schemas by CRC-64-AVRO fingerprint (8 bytes, little endian) or by registry id; ``UnknownSchema``."""
+class WriterSchema(NamedTuple):
+    """The schema a payload was written with, as its JSON reads, and the full name of its record."""
 
-    def by_fingerprint(self, fingerprint: bytes) -> object: ...
-    def by_id(self, schema_id: int) -> object: ...
+    name: str
+    schema: Mapping[str, Any]
+
+
+class SchemaStore(Protocol):
+    """Writer schemas by CRC-64-AVRO fingerprint (8 bytes, little endian) or by registry id. Answers from memory; raises
+    ``UnknownSchema`` for what is not known (yet): asked again later, the answer may be another.
+    """
+
+    def by_fingerprint(self, fingerprint: bytes) -> WriterSchema: ...
+    def by_id(self, schema_id: int) -> WriterSchema: ...
