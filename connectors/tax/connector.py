@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
 from connectors.tax.inbound import completed_obligation, notice_file, refuse, returned_request
+from connectors.tax.mapping import REJECTION
 from connectors.tax.xml import obligation_xml
 from router.sdk import (
     Checked,
@@ -16,12 +17,15 @@ from router.sdk import (
     ConnectorConfig,
     Context,
     Event,
+    Invalid,
     Manifest,
     Outcome,
     Receipt,
     Route,
+    Uncertain,
 )
 from router.sdk.auth import Token
+from router.sdk.fields import write
 from router.sdk.http import Answer, Http, HttpConfig, classify
 from router.sdk.records import ObligationRequest
 from router.sdk.records import Receipt as RejectionRecord
@@ -63,50 +67,46 @@ class Tax(Connector[TaxConfig]):
         """Hand over a PCTT, or a reply to one of its own messages."""
         if event.type == "tax.obligation_requested":
             request = event.read(ObligationRequest)
-            body = {
-                "MaSuKien": event.id,
-                "SoPhieu": request.number,
-                "LanLap": request.generation,
-                "NoiDung": b64encode(obligation_xml(request, event.id)).decode(),
-            }
-            return self._receipt("pctt", await self._post("/tax/pctt", body))
-        refusal = event.read(RejectionRecord)
-        body = {
-            "MaSuKien": event.id,
-            "MaBanTin": refusal.event_id,
-            "LyDo": refusal.reason,
-            "MaLoi": refusal.partner_code,
-        }
-        return self._receipt("phanhoi", await self._post("/tax/phan-hoi", body))
+            content = b64encode(obligation_xml(request, event.id)).decode()
+            body = {"SoPhieu": request.number, "LanLap": request.generation, "NoiDung": content}
+            return self._receipt("pctt", await self._post("/tax/pctt", event, body))
+        if event.type == "delivery.rejected":
+            said = write(event.read(RejectionRecord), REJECTION)
+            return self._receipt("phanhoi", await self._post("/tax/phan-hoi", event, said))
+        raise Invalid("not_served", f"a tax office takes no {event.type}")
 
     async def check(self, event: Event) -> Checked:
         """Ask whether a message with this event's id arrived."""
         answer = await self._http.request(
             "GET", "/tax/tra-cuu", query={"MaSuKien": event.id}, headers=self._login(), timeout=30.0
         )
-        if answer.status >= 300:
+        arrived = answer.object().get("DaNhan") if answer.status < 300 else None
+        if not isinstance(arrived, bool):
             return Checked.UNKNOWN
-        return Checked.DONE if answer.json().get("DaNhan") else Checked.NOT_DONE
+        return Checked.DONE if arrived else Checked.NOT_DONE
 
     def routes(self) -> Sequence[Route]:
         """Notice files, returned requests, completions."""
         token, most, agency = Token(self.config.webhook_token), self.manifest.inbound.max_bytes, self.config.agency
         return [
-            Route("POST", "/thong-bao", token, notice_file(agency), refuse, most),
+            Route("POST", "/thong-bao", token, notice_file(agency, self.context), refuse, most),
             Route("POST", "/tra-phieu", token, returned_request(agency), refuse, most),
             Route("POST", "/hoan-thanh", token, completed_obligation(agency), refuse, most),
         ]
 
-    async def _post(self, path: str, body: dict[str, object]) -> Answer:
-        headers = {"X-Event-Id": str(body["MaSuKien"]), **self._login()}
+    async def _post(self, path: str, event: Event, said: Mapping[str, Any]) -> Answer:
+        headers = {"X-Event-Id": event.id, **self._login()}
+        body = {"MaSuKien": event.id, **said}
         return await self._http.request("POST", path, json_body=body, headers=headers, timeout=60.0)
 
     def _login(self) -> dict[str, str]:
         return {"X-SystemId": self.config.system_id, "X-SecretKey": self.config.system_key.get_secret_value()}
 
     def _receipt(self, operation: str, answer: Answer) -> Receipt:
-        said = answer.json() if answer.status < 300 else {}
-        code, message = str(said.get("MaKetQua", "missing")) if said else "", str(said.get("MoTa", ""))
+        said = answer.object() if answer.status < 300 else {}
+        code, message = str(said.get("MaKetQua") or ""), str(said.get("MoTa") or "")
+        if answer.status < 300 and not code:
+            raise Uncertain("unreadable_answer", "an answer without MaKetQua")
         verdict = classify(
             self.manifest,
             operation,
@@ -117,4 +117,4 @@ class Tax(Connector[TaxConfig]):
         )
         if isinstance(verdict, Exception):
             raise verdict
-        return Receipt(code, message, str(said.get("MaTiepNhan", "")), duplicate=verdict is Outcome.DUPLICATE)
+        return Receipt(code, message, str(said.get("MaTiepNhan") or ""), duplicate=verdict is Outcome.DUPLICATE)

@@ -3,107 +3,52 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
-from hashlib import sha256
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
 
-from connectors.tax import xml
-from router.sdk import DOSSIER_CODE, BadRequest, Emission, Received, Reference, Refusal, Reply, Request
-from router.sdk.dates import COMPACT, DASHED
-from router.sdk.fields import Field, read
-from router.sdk.records import NoticeLine, ObligationCompletion, ObligationReturn, TaxNotice
+from connectors.tax.mapping import COMPLETED, RETURNED
+from connectors.tax.notices import Notice, NoticeFile, read_file
+from router.sdk import DOSSIER_CODE, BadRequest, Context, Emission, Received, Reference, Refusal, Reply, Request
+from router.sdk.dates import DASHED
+from router.sdk.fields import read, wrong
+from router.sdk.records import ObligationCompletion, ObligationReturn
 from router.sdk.webhooks import json_body, record_of, reply
 
-RETURNED = (
-    Field("SO_BIEN_NHAN", "code", required=True),
-    Field("SO_PHIEU", "number"),
-    Field("LAN_LAP", "generation", number=True),
-    Field("LY_DO", "reason", required=True),
-    Field("THOI_GIAN", "returned_at", format=COMPACT, required=True),
-)
-COMPLETED = (
-    Field("SO_QUYET_DINH", "notice_number", required=True),
-    Field("SO_TIEN", "amount", number=True, required=True),
-    Field("NGAY_HOAN_THANH", "completed_date", format=DASHED, day=True, required=True),
-    Field("DON_VI", "confirmed_by", required=True),
-)
+Handle = Callable[[Request], Awaitable[Received]]
+TAKEN, PARTLY, REFUSED = "00", "05", "99"
+MOST_FAULTS: Final = 100  # told in one answer
 
 
-def notice_file(agency: str) -> Callable[[Request], Any]:
-    """The handler of a notice file ``{MaTep, NoiDung: base64 XML, SoPhieu?}``: one event per notice of a dossier.
+def notice_file(agency: str, context: Context) -> Handle:
+    """The handler of a notice file ``{MaTep, NoiDung: base64 XML, PhieuChuyen?}``: one event per notice of a dossier.
 
-    One unknown dossier does not fail the others: each event waits for its own dossier. Every event carries the file's
-    hash, its number of dossiers and its sum, so that the file can be reconciled.
+    One unknown dossier does not fail the others: each event waits for its own dossier. A dossier that cannot be read is
+    named in the answer, and the rest is received. The file itself is the legal record: it is stored as it came, under
+    its hash, which every event carries with the file's number of dossiers and its sum.
     """
 
     async def handle(request: Request) -> Received:
         body = json_body(request)
-        try:
-            content = b64decode(str(body.get("NoiDung", "")), validate=True)
-        except ValueError:
-            raise BadRequest("NoiDung không phải base64", "NoiDung is not base64") from None
-        rows = xml.notices(content)
-        file_hash = sha256(content).hexdigest()
-        requests = body.get("PhieuChuyen")
-        generations = requests if isinstance(requests, Mapping) else {}
-        emissions = [
-            emission
-            for row in rows
-            for emission in _notices(row, rows, file_hash, generations.get(row.code), request.received, agency)
-        ]
-        return Received(emissions, reply({"MaKetQua": "00", "SoHoSo": len(rows), "TongTien": xml.total(rows)}))
+        content = _content(body)
+        file = read_file(content, body.get("PhieuChuyen"))
+        if not file.notices:
+            fault = file.faults[0]
+            raise BadRequest(f"{fault.place}: {fault.vi}", f"{fault.place}: {fault.en}")
+        await context.objects.put(content)
+        return Received([_emission(notice, agency, request.received) for notice in file.notices], _answer(file))
 
     return handle
 
 
-def _notices(
-    row: xml.DossierRow, rows: Sequence[xml.DossierRow], file_hash: str, answers: Any, received: datetime, agency: str
-) -> list[Emission]:
-    """The notices of one dossier: lines of the same number are one notice."""
-    by_number: dict[str, list[xml.Line]] = {}
-    for line in row.lines:
-        by_number.setdefault(line.notice, []).append(line)
-    request = answers if isinstance(answers, Mapping) else {}
-    emissions: list[Emission] = []
-    for number, lines in by_number.items():
-        record = TaxNotice(
-            number=number,
-            issued_date=lines[0].issued,
-            code=row.code,
-            obligation_number=str(request["SoPhieu"]) if request.get("SoPhieu") else None,
-            generation=int(request.get("LanLap") or 0),
-            tax_code=lines[0].tax_code,
-            lines=tuple(NoticeLine(sub_item=line.sub_item, amount=line.amount) for line in lines),
-            total=sum(line.amount for line in lines),
-            status="ACTIVE",
-            file_hash=file_hash,
-            file_lines=len(rows),
-            file_total=xml.total(rows),
-        )
-        emissions.append(
-            Emission(
-                type="tax.notice_issued",
-                record=record,
-                subject=Reference(DOSSIER_CODE, row.code),
-                operation="notice",
-                time=received,
-                original=row.original,
-                identity=f"{file_hash}/{row.code}/{number}",
-                references=[Reference("notice", number)],
-                addressed_to=agency,
-                correlation_id=row.code,
-            )
-        )
-    return emissions
-
-
-def returned_request(agency: str) -> Callable[[Request], Any]:
-    """The handler of a PCTT sent back (L6)."""
+def returned_request(agency: str) -> Handle:
+    """The handler of a PCTT sent back (L6). It is identified by its transaction, else by the PCTT it is about."""
 
     async def handle(request: Request) -> Received:
         body = json_body(request)
         record = record_of(ObligationReturn, read(body, RETURNED))
+        transaction = body.get("MA_GIAO_DICH")
+        about = f"{record.number}/{record.generation}" if record.number and record.generation is not None else ""
         emission = Emission(
             type="tax.obligation_returned",
             record=record,
@@ -111,21 +56,21 @@ def returned_request(agency: str) -> Callable[[Request], Any]:
             operation="return",
             time=record.returned_at,
             original=request.body,
-            identity=str(body.get("MA_GIAO_DICH") or ""),
+            identity=transaction if isinstance(transaction, str) and transaction else about,
             addressed_to=agency,
             correlation_id=record.code,
         )
-        return Received([emission], reply({"MaKetQua": "00"}))
+        return Received([emission], reply({"MaKetQua": TAKEN}))
 
     return handle
 
 
-def completed_obligation(agency: str) -> Callable[[Request], Any]:
+def completed_obligation(agency: str) -> Handle:
     """The handler of a completion (L11): it knows nothing but the notice's number."""
 
     async def handle(request: Request) -> Received:
-        body = json_body(request)
-        record = record_of(ObligationCompletion, read(body, COMPLETED))
+        record = record_of(ObligationCompletion, read(json_body(request), COMPLETED))
+        day = DASHED.write_date(record.completed_date)
         emission = Emission(
             type="tax.obligation_completed",
             record=record,
@@ -133,18 +78,57 @@ def completed_obligation(agency: str) -> Callable[[Request], Any]:
             operation="completion",
             time=request.received,
             original=request.body,
-            identity=f"{record.notice_number}/{_day(record.completed_date)}/{record.amount}",
+            identity=f"{record.notice_number}/{day}/{record.amount}",
             addressed_to=agency,
         )
-        return Received([emission], reply({"MaKetQua": "00"}))
+        return Received([emission], reply({"MaKetQua": TAKEN}))
 
     return handle
 
 
 def refuse(refusal: Refusal) -> Reply:
     """The tax gateway's form of a refusal."""
-    return reply({"MaKetQua": "99", "MoTa": refusal.vi, "Description": refusal.en}, refusal.status)
+    return reply({"MaKetQua": REFUSED, "MoTa": refusal.vi, "Description": refusal.en}, refusal.status)
 
 
-def _day(day: date) -> str:
-    return DASHED.write_date(day)
+def _content(body: Mapping[str, Any]) -> bytes:
+    text = body.get("NoiDung")
+    try:
+        content = b64decode("".join(text.split()), validate=True) if isinstance(text, str) else b""
+    except ValueError:
+        content = b""
+    if not content:
+        raise wrong("NoiDung", "tệp XML dạng base64", "an XML file in base64")
+    return content
+
+
+def _emission(notice: Notice, agency: str, received: datetime) -> Emission:
+    """A notice as an event; it is identified by the file's hash, ``MA_HSO`` and ``SO_QUYET_DINH``."""
+    record = notice.record
+    return Emission(
+        type="tax.notice_issued",
+        record=record,
+        subject=Reference(DOSSIER_CODE, record.code),
+        operation="notice",
+        time=received,
+        original=notice.original,
+        identity=f"{record.file_hash}/{record.code}/{record.number}",
+        references=[Reference("notice", record.number)],
+        addressed_to=agency,
+        correlation_id=record.code,
+    )
+
+
+def _answer(file: NoticeFile) -> Reply:
+    """How much of a file is received, for the partner's own reconciliation."""
+    said: dict[str, Any] = {
+        "MaKetQua": PARTLY if file.faults else TAKEN,
+        "SoHoSo": file.dossiers,
+        "SoHoSoNhan": len({notice.record.code for notice in file.notices}),
+        "TongTien": file.total,
+        "TongTienNhan": sum(notice.record.total for notice in file.notices),
+    }
+    if file.faults:
+        shown = file.faults[:MOST_FAULTS]
+        said["Loi"] = [{"ViTri": fault.place, "MoTa": fault.vi, "Description": fault.en} for fault in shown]
+    return reply(said)

@@ -17,6 +17,7 @@ from router.sdk.testing import Incoming, Outgoing, Quirk, Quirks, Sent, Simulato
 ONE_STOP, LAND = "one_stop", "land"
 #: Registration fee of 0.5 % and personal income tax of 2 % of the transfer price.
 RATES: Final = (("Lệ phí trước bạ nhà đất", 5), ("Thuế TNCN từ chuyển nhượng bất động sản", 20))
+STRANGERS_TAX: Final = 1_000_000
 
 
 class Request(NamedTuple):
@@ -30,7 +31,10 @@ class Request(NamedTuple):
 
 
 class TaxSimulator(Simulator):
-    """``returns`` says of a code whether its first PCTT is sent back; ``batch`` PCTTs make a notice file."""
+    """``returns`` says of a code whether its first PCTT is sent back; ``batch`` PCTTs make a notice file.
+
+    ``stranger`` is a dossier that nobody knows, in the first file. With ``system_key`` it expects that of its callers.
+    """
 
     def __init__(
         self,
@@ -41,16 +45,18 @@ class TaxSimulator(Simulator):
         returns: Callable[[str], bool],
         batch: int = 3,
         stranger: str = "",
+        system_key: str = "",
         quirks: Quirks | None = None,
     ) -> None:
         super().__init__(clock, quirks)
         self._token, self.agency, self._returns, self._batch, self._stranger = token, agency, returns, batch, stranger
+        self._system_key = system_key
         self.waiting: list[Request] = []
         self.notices: dict[str, int] = {}
         self.paid_notices: set[str] = set()
         self.arrived: set[str] = set()
-        self.files: list[tuple[int, int]] = []
-        self._completed = 0
+        self.files: list[tuple[int, int]] = []  # dossiers and dong of each
+        self.bodies: list[Mapping[str, object]] = []  # the messages they went out in
         self.route("POST", "/tax/pctt", "pctt", self._pctt)
         self.route("POST", "/tax/phan-hoi", "reply", self._reply)
         self.route("GET", "/tax/tra-cuu", "check", self._check)
@@ -86,31 +92,37 @@ class TaxSimulator(Simulator):
             return
         requests, self.waiting = self.waiting, []
         rows = [self._row(request) for request in requests]
+        total = sum(self.notices[_notice(request.code)] for request in requests)
         if self._stranger:
-            rows.append(_row_xml(self._stranger, "0000000000", f"TB-{self._stranger}-1", self._now(), 1_000_000))
-            self._stranger = ""
+            rows.append(_row_xml(self._stranger, "0000000000", _notice(self._stranger), self._now(), STRANGERS_TAX))
+            self._stranger, total = "", total + STRANGERS_TAX
         content = b"".join([b"<?xml version='1.0' encoding='utf-8'?><ROW_LIST>", *rows, b"</ROW_LIST>"])
         body = {
             "MaTep": f"TEP-{len(self.files) + 1:05d}",
             "NoiDung": b64encode(content).decode(),
             "PhieuChuyen": {r.code: {"SoPhieu": r.number, "LanLap": r.generation} for r in requests},
         }
-        self.files.append((len(rows), xml.total(xml.notices(content))))
-        first = Sent(requests[0].code, f"notice/TB-{requests[0].code}-1", (ONE_STOP, LAND))
-        for request in requests[1:]:
-            self.sent.append(Sent(request.code, f"notice/TB-{request.code}-1", (ONE_STOP, LAND)))
+        self.files.append((len(rows), total))
+        first, *others = (
+            Sent(request.code, f"notice/{_notice(request.code)}", (ONE_STOP, LAND)) for request in requests
+        )
+        self.sent += others
+        self.bodies.append(body)
         self.push(first, "/thong-bao", body)
 
     async def _pctt(self, request: Incoming) -> Outgoing:
         body = request.json() or {}
-        if request.headers.get("x-systemid") is None:
+        if not self._admits(request):
             return answer_json({"MaKetQua": "04", "MoTa": "Sai mã hệ thống"})
         try:
             root = xml.parse(b64decode(str(body.get("NoiDung", ""))))
-        except (BadRequest, ValueError):
+            found = {xml.name_of(child): xml.text_of(child) for child in root}
+            DASHED.read_date(found["NGAY_PHIEU"], "NGAY_PHIEU")
+            number, code = found["SO_PHIEU"], found["MA_HSO"]
+        except (BadRequest, KeyError, ValueError):
             return answer_json({"MaKetQua": "02", "MoTa": "Sai cấu trúc XML"})
-        found = {etree.QName(child).localname: child.text or "" for child in root}
-        number, code = found["SO_PHIEU"], found["MA_HSO"]
+        if not {"NGUOI_SU_DUNG", "THUA_DAT"} <= found.keys():
+            return answer_json({"MaKetQua": "01", "MoTa": "Thiếu người sử dụng đất hoặc thửa đất"})
         self.arrived.add(str(body.get("MaSuKien")))
         if not self.effect(code, "pctt", f"pctt/{number}"):
             return answer_json({"MaKetQua": "01", "MoTa": "Phiếu chuyển đã tồn tại"})
@@ -125,6 +137,10 @@ class TaxSimulator(Simulator):
             if len(self.waiting) >= self._batch:
                 self.flush()
         return answer_json({"MaKetQua": "00", "MoTa": "Đã nhận", "MaTiepNhan": f"TMS-{number}"})
+
+    def _admits(self, request: Incoming) -> bool:
+        key = request.headers.get("x-secretkey")
+        return request.headers.get("x-systemid") is not None and (not self._system_key or key == self._system_key)
 
     async def _reply(self, request: Incoming) -> Outgoing:
         self.arrived.add(str((request.json() or {}).get("MaSuKien")))
@@ -148,13 +164,17 @@ class TaxSimulator(Simulator):
         self.push(Sent(code, f"return/{number}", (LAND,)), "/tra-phieu", body)
 
     def _row(self, request: Request) -> bytes:
-        notice = f"TB-{request.code}-1"
+        notice = _notice(request.code)
         amounts = [request.price * rate // 1000 for _, rate in RATES]
         self.notices[notice] = sum(amounts)
         return _row_xml(request.code, request.tax_code, notice, self._now(), *amounts)
 
     def _now(self) -> datetime:
         return self.clock.business().astimezone(VIETNAM)
+
+
+def _notice(code: str) -> str:
+    return f"TB-{code}-1"
 
 
 def _row_xml(code: str, tax_code: str, notice: str, at: datetime, *amounts: int) -> bytes:

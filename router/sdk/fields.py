@@ -16,7 +16,7 @@ from router.errors import BadRequest
 from router.sdk.dates import Format
 
 #: A whole number as text, plain or with its thousands set apart as Vietnamese do it: 1200000 or 1.200.000.
-_WHOLE: Final = re.compile(r"-?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)")
+_WHOLE: Final = re.compile(r"-?(?:[0-9]{1,30}|[0-9]{1,3}(?:\.[0-9]{3}){1,9})")
 
 
 @dataclass(frozen=True, slots=True)
