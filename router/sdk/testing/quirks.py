@@ -77,9 +77,9 @@ def seeded(seed: int, per_thousand: Mapping[Quirk, int]) -> Callable[[str, int],
 
 
 def windows_1258(text: str) -> bytes:
-    """Text in the Vietnamese code page, which has letters with their mark but sets the tone behind them."""
+    """Composed text in the Vietnamese code page, which has letters with their mark but sets the tone behind them."""
     made = bytearray()
-    for letter in normalize("NFC", text):
+    for letter in text:
         try:
             made += letter.encode("cp1258")
         except UnicodeEncodeError:

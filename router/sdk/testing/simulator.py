@@ -103,7 +103,6 @@ class Simulator:
         self._routes: list[tuple[str, str, str, Handler]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
-        self._cut_off = False
         self._session: aiohttp.ClientSession | None = None
         self._outboxes: dict[str, deque[Callable[[], Awaitable[bool]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,7 +143,6 @@ class Simulator:
     async def down(self) -> None:
         """The machine is gone: connections are refused, those that are open are cut."""
         assert self._runner is not None
-        self._cut_off = True
         if self._site is not None:
             await self._site.stop()
             self._site = None
@@ -155,7 +153,6 @@ class Simulator:
     async def up(self) -> None:
         """The machine is back, at the same address."""
         assert self._runner is not None
-        self._cut_off = False
         self._site = web.TCPSite(self._runner, "127.0.0.1", int(self.url.rpartition(":")[2]))
         await self._site.start()
 
@@ -217,8 +214,6 @@ class Simulator:
 
     def _served(self, operation: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            if self._cut_off:
-                return _cut(request)
             quirk = self.quirks.take(operation)
             incoming = Incoming(
                 request.method,

@@ -168,6 +168,20 @@ class ConnectorSuite:
         await rig.deliver(first)
         assert rig.taken() == 1
 
+    async def test_what_is_sent_again_under_its_natural_key_has_no_second_effect(
+        self, rig: Rig, outbound: Outbound
+    ) -> None:
+        """The class is a promise about the partner; its simulation has to keep it as well."""
+        operation = self.kit.manifest.operation_for(outbound.event.type)
+        again = operation is not None and operation.idempotency is Idempotency.NATURAL_KEY
+        if not again or outbound.expect.outcome is not Outcome.DELIVERED:
+            return
+        rig.plan(outbound, Quirk.FAIL_AFTER_WORK)
+        assert isinstance(await rig.failure(outbound), Uncertain)
+        taken = rig.taken()
+        await rig.connector.deliver(outbound.event.event())
+        assert rig.taken() == taken
+
     async def test_an_error_under_http_200_is_no_success(self, rig: Rig, first: Outbound) -> None:
         """The body decides."""
         rig.plan(first, Quirk.OK_WITH_ERROR)
