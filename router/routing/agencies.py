@@ -143,7 +143,9 @@ class Registry:
                 return Unknown(code)
             due = [s for s in self._successions.get(agency_id, ()) if s.on <= at]
             if not due:
-                return Active(agency, tuple(via)) if agency.valid_from <= at < agency.valid_to else Dissolved(agency_id)
+                if at < agency.valid_from:
+                    return Unknown(code)
+                return Active(agency, tuple(via)) if at < agency.valid_to else Dissolved(agency_id)
             via.append(agency_id)
             successors = _chosen(due, hints)
             if not successors:
