@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from router.delivery import emissions
 from router.delivery.health import Health
-from router.delivery.outcome import LANES_TO_JUDGE, Facts, Next, Work, after_call, after_check, resume_calling
+from router.delivery.outcome import LANES_TO_JUDGE, Facts, Next, Work, accepted, after_call, after_check, resume_calling
 from router.events import (
     CE_ADDRESSED_TO,
     CE_CAUSATION_ID,
@@ -91,7 +91,7 @@ async def call(kit: Kit, recipient: Recipient, work: Work, body: Body, may_start
     answer = await _deliver(kit, recipient, work, event_of(kit, head, body), may_start)
     if isinstance(answer, NotStarted):
         raise answer
-    following = after_call(work, answer, _facts(kit, recipient, head, started))
+    following = accepted(work, answer) or after_call(work, answer, _facts(kit, recipient, head, started))
     outcome = _outcome_of(answer, following)
     recipient.health.saw(head.key, kit.clock.now(), success=outcome in _PASSING)
     return _called(kit, head, following, outcome, started)
@@ -103,27 +103,32 @@ async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body) -> Call
     left = resume_calling(work)
     if left is not None:
         return _called(kit, head, left, Outcome.UNCERTAIN, started)
-    checked = await _settle(recipient.connector.check(event_of(kit, head, body)), work.operation.timeout)
+    checked = await _outcome(_asked(recipient, work, event_of(kit, head, body)))
     following = after_check(work, checked, _facts(kit, recipient, head, started))
     return _called(kit, head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started)
 
 
 def event_of(kit: Kit, head: Delivery, body: Body) -> Event:
     """The event as the connector sees it."""
-    found = {name: value.decode("utf-8", "replace") for name, value in body.headers if name.startswith("ce_")}
+    found = dict(body.headers)
+
+    def text(name: str) -> str:
+        value = found.get(name)
+        return value.decode("utf-8", "replace") if value else ""
+
     return Event(
         id=head.event_id,
         source=head.source,
         type=head.event_type,
         subject=head.subject,
         key=UUID(bytes=head.key) if len(head.key) == 16 else UUID(int=0),
-        time=_time(found.get(CE_TIME, "")),
-        procedure=found.get(CE_PROCEDURE, ""),
-        addressed_to=found.get(CE_ADDRESSED_TO, ""),
-        delivered_to=found.get(CE_DELIVERED_TO, ""),
+        time=_time(text(CE_TIME)),
+        procedure=text(CE_PROCEDURE),
+        addressed_to=text(CE_ADDRESSED_TO),
+        delivered_to=text(CE_DELIVERED_TO),
         urgent=head.urgent,
-        correlation_id=found.get(CE_CORRELATION_ID, ""),
-        causation_id=found.get(CE_CAUSATION_ID, ""),
+        correlation_id=text(CE_CORRELATION_ID),
+        causation_id=text(CE_CAUSATION_ID),
         attempt=head.attempts + 1,
         payload=body.value,
         decoder=kit.decode,
@@ -145,7 +150,7 @@ async def _deliver(
         async with asyncio.timeout(work.operation.timeout):
             return await recipient.connector.deliver(event)
 
-    answer: Receipt | BaseException = await _settle(once(), None)
+    answer: Receipt | BaseException = await _outcome(once())
     if not isinstance(answer, Transient) or work.retry.in_place < 2:
         return answer
     again = AsyncRetrying(
@@ -156,15 +161,19 @@ async def _deliver(
         reraise=True,
     )
     await kit.clock.sleep(0.1 + 0.2 * kit.ids.jitter())
-    answer = await _settle(again(once), None)
+    answer = await _outcome(again(once))
     return answer
 
 
-async def _settle(call: Awaitable[Any], timeout: float | None) -> Any:
+async def _asked(recipient: Recipient, work: Work, event: Event) -> Checked:
+    async with asyncio.timeout(work.operation.timeout):
+        return await recipient.connector.check(event)
+
+
+async def _outcome(call: Awaitable[Any]) -> Any:
     """A call's result or its exception as a value; only cancellation passes through."""
     try:
-        async with asyncio.timeout(timeout):
-            return await call
+        return await call
     except Exception as error:  # every failure of a connector becomes an outcome that is stored
         return error
 

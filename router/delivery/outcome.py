@@ -76,9 +76,9 @@ class Work:
 def after_call(work: Work, answer: Receipt | BaseException, facts: Facts) -> Next:
     """What follows a call of ``deliver`` that ended with a receipt or an exception."""
     spent = work.delivery.spent
-    if isinstance(answer, Receipt):
-        state = State.DUPLICATE if answer.duplicate else State.DELIVERED
-        return Next(state, spent=spent, receipt=receipt_of(answer))
+    if (taken := accepted(work, answer)) is not None:
+        return taken
+    assert not isinstance(answer, Receipt)
     failure = describe(work, answer)
     match Outcome(failure.outcome):
         case Outcome.REJECTED:
@@ -98,6 +98,14 @@ def after_call(work: Work, answer: Receipt | BaseException, facts: Facts) -> Nex
             return _again(work, failure, facts, work.retry.unclassified_budget)
         case _:
             return _again(work, failure, facts, work.retry.budget)
+
+
+def accepted(work: Work, answer: Receipt | BaseException) -> Next | None:
+    """What follows a receipt, for which nothing around the attempt matters; None for a failure."""
+    if not isinstance(answer, Receipt):
+        return None
+    state = State.DUPLICATE if answer.duplicate else State.DELIVERED
+    return Next(state, spent=work.delivery.spent, receipt=receipt_of(answer))
 
 
 def after_check(work: Work, checked: Checked | BaseException, facts: Facts) -> Next:

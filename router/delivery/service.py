@@ -89,7 +89,8 @@ class DeliveryService:
         """Whether lease and recipient allow a call to start now."""
         if self._stopping or not self.recipients[owned.shard.recipient].health.may_call:
             return False
-        return self._ownership.held(owned.shard.lease) is not None and self.shards.get(owned.shard.lease) is owned
+        name = owned.lease.name
+        return self._ownership.held(name) is not None and self.shards.get(name) is owned
 
     async def run(self) -> None:
         """Own, read, accept, deliver, until ``stop``."""

@@ -59,11 +59,10 @@ class Shard:
     position: int
     next_seq: int
     fingerprint: bytes
+    lease: str = field(init=False)  # its lease's name
 
-    @property
-    def lease(self) -> str:
-        """Its lease's name."""
-        return shard_lease(self.recipient, self.partition)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lease", shard_lease(self.recipient, self.partition))
 
 
 @dataclass(frozen=True, slots=True)

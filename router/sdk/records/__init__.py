@@ -20,6 +20,8 @@ from router.sdk.records.document import (
     DocumentStatus,
     DocumentStatusCode,
     Party,
+    ReceiverChange,
+    Replacement,
     Trace,
 )
 from router.sdk.records.dossier import (
@@ -28,6 +30,7 @@ from router.sdk.records.dossier import (
     Dossier,
     ProgressLine,
     ServiceLevel,
+    Supplement,
     SupplementRound,
     SynchronisationStatus,
 )
@@ -99,8 +102,11 @@ __all__ = [
     "PaymentStatus",
     "ProgressLine",
     "Receipt",
+    "ReceiverChange",
     "Record",
+    "Replacement",
     "ServiceLevel",
+    "Supplement",
     "SupplementRound",
     "SynchronisationStatus",
     "TaxNotice",

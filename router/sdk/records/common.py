@@ -12,12 +12,15 @@ Instant: TypeAlias = AwareDatetime
 #: Integers as Avro has them.
 Int: TypeAlias = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Long: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Record(BaseModel):
-    """Base of all records: frozen, and refuses unknown fields. Personal fields stay out of its repr."""
+    """Base of all records: frozen, and refuses unknown fields. Personal fields stay out of its repr, and what was given
+    stays out of the texts of its errors.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ApplicantKind(StrEnum):
@@ -95,7 +98,7 @@ class Parcel(Record):
 
     parcel_number: str
     map_sheet: str
-    area: float
+    area: Finite
     address: str | None = Field(default=None, repr=False)
     origin: str | None = None
     purpose: str | None = None

@@ -13,6 +13,7 @@ from router.sdk.records.common import Attachment, Instant, Record
 class DocumentPriority(StrEnum):
     """Priority of edXML: 0 thường, 1 khẩn, 2 thượng khẩn, 3 hỏa tốc, 4 hỏa tốc hẹn giờ."""
 
+    UNKNOWN = "UNKNOWN"
     NORMAL = "NORMAL"
     URGENT = "URGENT"
     VERY_URGENT = "VERY_URGENT"
@@ -60,6 +61,20 @@ class Trace(Record):
     passed_at: Instant
 
 
+class ReceiverChange(Record):
+    """A receiver that an update adds or takes away (ReceiverList)."""
+
+    organ_id: str
+    added: bool
+
+
+class Replacement(Record):
+    """A document that another one replaces (ReplacementInfo)."""
+
+    document_id: str
+    organ_ids: tuple[str, ...] = ()
+
+
 class Document(Record):
     """An official letter (edXML by QCVN 102:2016/BTTTT); the signed original is kept untouched in the object store."""
 
@@ -80,6 +95,8 @@ class Document(Record):
     priority: DocumentPriority
     business_type: BusinessType
     business_reason: str | None = None
+    receiver_changes: tuple[ReceiverChange, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
     steering_type: str | None = None
     response_for: tuple[str, ...] = ()
     traces: tuple[Trace, ...] = ()

@@ -48,6 +48,16 @@ class ServiceLevel(StrEnum):
     FULL = "FULL"
 
 
+class Supplement(Record):
+    """A round of supplementing, as the snapshot of a dossier lists it (DanhSachHoSoBoSung)."""
+
+    round_id: str
+    content: str = Field(repr=False)
+    requested_at: Instant
+    received_at: Instant | None = None
+    new_due_date: date | None = None
+
+
 class Dossier(Record):
     """Snapshot of a dossier, as synchronised with the national public service portal (DongBoHoSoMC)."""
 
@@ -74,6 +84,7 @@ class Dossier(Record):
     returned_at: Instant | None = None
     refused_at: Instant | None = None
     channel: Channel
+    raw_channel: str | None = None
     level: ServiceLevel
     raw_level: str | None = None
     submitted_where: str | None = None
@@ -81,7 +92,9 @@ class Dossier(Record):
     papers: tuple[Attachment, ...] = ()
     results: tuple[Attachment, ...] = ()
     fees: tuple[Fee, ...] = ()
+    supplements: tuple[Supplement, ...] = ()
     digitised: bool = False
+    out_of_territory: bool = False
 
 
 class ProgressLine(Record):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from router.sdk.records.common import Instant, Int, Record
 
 
@@ -28,7 +30,7 @@ class Receipt(Record):
     outcome: OutcomeCode
     partner_code: str | None = None
     reason: str | None = None
-    message: str | None = None
+    message: str | None = Field(default=None, repr=False)
     received_at: Instant
 
 
@@ -42,6 +44,6 @@ class Failure(Record):
     cause: str
     reason: str
     partner_code: str | None = None
-    message: str | None = None
+    message: str | None = Field(default=None, repr=False)
     attempts: Int
     failed_at: Instant

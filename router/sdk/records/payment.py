@@ -23,6 +23,7 @@ class Payment(Record):
     """A payment: its start, its confirmation, or evidence of it (L9, L10)."""
 
     phase: PaymentPhase
+    partner: str | None = None
     code: str
     reference: str
     transaction: str | None = None

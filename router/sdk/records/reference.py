@@ -11,6 +11,7 @@ from router.sdk.records.common import Record
 class AgencyStatus(StrEnum):
     """What became of an agency."""
 
+    UNKNOWN = "UNKNOWN"
     ACTIVE = "ACTIVE"
     RENAMED = "RENAMED"
     MERGED = "MERGED"

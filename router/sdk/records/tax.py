@@ -13,6 +13,7 @@ from router.sdk.records.common import Applicant, Attachment, Instant, Int, Long,
 class NoticeStatus(StrEnum):
     """Whether a notice is to be paid; a recalculation makes those of the earlier generation VOID."""
 
+    UNKNOWN = "UNKNOWN"
     ACTIVE = "ACTIVE"
     VOID = "VOID"
     PAID = "PAID"
@@ -64,6 +65,7 @@ class TaxNotice(Record):
     issued_date: date
     code: str
     obligation_number: str | None = None
+    tax_kind: str | None = None
     generation: Int
     tax_code: str = Field(repr=False)
     payer: str | None = Field(default=None, repr=False)
@@ -80,6 +82,7 @@ class ObligationCompletion(Record):
     """Confirmation that the financial obligation of a notice is fulfilled (L11)."""
 
     notice_number: str
+    code: str | None = None
     amount: Long
     completed_date: date
     confirmed_by: str
