@@ -116,7 +116,10 @@ def _dossier(element: Any, index: int) -> _Dossier:
 
 
 def _line(element: Any) -> Mapping[str, Any]:
-    values = read({xml.name_of(child): xml.text_of(child) for child in reversed(element)}, LINE)
+    said = {xml.name_of(child): xml.text_of(child) for child in element}
+    if len(said) < len(element):
+        raise wrong("LIST", "mỗi trường một lần", "each field once")
+    values = read(said, LINE)
     if not 0 <= values["amount"] <= MOST_DONG:
         raise wrong("SO_TIEN", f"từ 0 đến {MOST_DONG} đồng", f"0 to {MOST_DONG} dong")
     if not _is_number(values["notice"]):

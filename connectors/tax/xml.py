@@ -35,7 +35,7 @@ def parse(content: bytes) -> Any:
         remove_comments=True,
         remove_pis=True,
     )
-    if b"<!DOCTYPE" in content:
+    if b"<!DOCTYPE" in content:  # before anything of it is read
         raise _with_dtd()
     try:
         root = etree.fromstring(content[start:], parser)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.tax import xml
@@ -60,6 +60,7 @@ def kit(**more: Any) -> Kit:
 
 
 KIT = kit()
+CASES = KIT.cases()
 
 
 class TestBehaviour(ConnectorSuite):
@@ -73,11 +74,11 @@ async def rig():
 
 
 def outbound(event_type: str) -> Outbound:
-    return next(case for case in KIT.cases().outbound if case.event.type == event_type)
+    return next(case for case in CASES.outbound if case.event.type == event_type)
 
 
 def inbound(path: str) -> Inbound:
-    return next(case for case in KIT.cases().inbound if case.request.path == path)
+    return next(case for case in CASES.inbound if case.request.path == path)
 
 
 PCTT = outbound("tax.obligation_requested")
@@ -185,6 +186,7 @@ WRONG = {
     "other digits": row("B-1", line(amount="١٢٣")),
     "underscore": row("B-1", line(amount="1_000")),
     "element in the amount": row("B-1", line(amount="1<b/>000")),
+    "two amounts": row("B-1", line(amount="1</SO_TIEN><SO_TIEN>2")),
     "date with slashes": row("B-1", line(day="23/06/2025")),
     "no such day": row("B-1", line(day="31-06-2025")),
     "no notice": row("B-1", line(notice="")),
@@ -208,6 +210,11 @@ def test_a_dossier_in_two_rows_is_one_and_fails_as_one():
     assert good.dossiers == 2
     bad = read_file(file(row("A-1", line("TB-1", 1)), row("A-2", line()), row("A-1", line("TB-1", "?"))), None)
     assert [notice.record.code for notice in bad.notices] == ["A-2"]
+
+
+def test_dossiers_without_a_code_are_counted_one_by_one():
+    found = read_file(file(row("", line()), row("A-1", line()), row("", line())), None)
+    assert (found.dossiers, len(found.notices), len(found.faults)) == (3, 1, 2)
 
 
 def test_a_comment_inside_an_amount_does_not_cut_it():
@@ -245,6 +252,7 @@ SOUND = st.tuples(st.integers(0, 10**12), st.just("23-06-2025"))
 UNSOUND = st.tuples(st.integers(0, 10**12), st.just("2025-06-23"))
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(st.lists(st.lists(SOUND | UNSOUND, min_size=1, max_size=3), min_size=1, max_size=8))
 def test_every_file_is_its_events_and_its_faults(dossiers: list[list[tuple[int, str]]]):
     rows = [
@@ -298,11 +306,17 @@ def test_xml_that_is_too_long_is_refused_before_it_is_parsed():
         xml.parse(b"<a>" + b" " * xml.LARGEST + b"</a>")
 
 
+@pytest.mark.parametrize("junk", [b"", b"\xef\xbb\xbf", b"\r\n rubbish ", b"HTTP <200> "])
+def test_junk_before_the_declaration_is_cut_off(junk: bytes):
+    assert xml.parse(junk + b'<?xml version="1.0" encoding="UTF-8"?><a/>').tag == "a"
+
+
 def test_xml_in_utf_16_is_read():
     text = f'<?xml version="1.0" encoding="UTF-16"?><ROW_LIST>{row(CODE, line())}</ROW_LIST>'
     assert read_file(text.encode("utf-16"), None).notices[0].record.lines[0].sub_item == "Lệ phí"
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(st.binary(max_size=200) | st.text(alphabet="<>/?!&;ROWMA_HSOLIST \n\x00", max_size=200).map(str.encode))
 @example(b"<")
 @example(b"\x00<a/>")
@@ -353,6 +367,7 @@ ANY = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(
     st.sampled_from(["/thong-bao", "/tra-phieu", "/hoan-thanh"]),
     st.dictionaries(st.sampled_from(["NoiDung", "PhieuChuyen", "SO_TIEN", "LAN_LAP", "MA_GIAO_DICH", "LY_DO"]), ANY),
@@ -408,7 +423,7 @@ async def test_a_pctt_sent_again_under_its_number_counts_once(rig: Rig):
 
 async def test_a_first_pctt_may_be_returned_and_the_second_is_taken():
     async with running(kit(returns=lambda _: True)) as rig:
-        first, second = [case for case in KIT.cases().outbound if case.answer is None][:2]
+        first, second = [case for case in CASES.outbound if case.answer is None][:2]
         await rig.deliver(first)
         assert [sent.identity for sent in rig.simulator.sent] == ["return/PCTT-0012-1"]
         await rig.deliver(second)
