@@ -55,11 +55,11 @@ async def new_file(folder: Path) -> str:
 def arrival(number: int, **changes: Any) -> Arrival:
     """An event at offset ``number``; its identity and digest follow from ``event_id`` and ``body``."""
     event_id = changes.pop("event_id", f"event-{number}")
-    body = changes.pop("body", Body(f"bytes of {event_id}".encode(), HEADERS))
+    body = changes.pop("body", Body(b"bytes of " + event_id.encode(errors="replace"), HEADERS))
     values: dict[str, Any] = {
         "offset": number,
         "key": b"dossier-A".ljust(16, b"."),
-        "identity": hashed(event_id.encode()),
+        "identity": hashed(event_id.encode(errors="replace")),
         "digest": hashed(body.value),
         "source": "one-stop-h39",
         "event_id": event_id,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from router.errors import RowRefused, StalePosition
 from router.events import ROUTER
-from router.ledger import query, store
+from router.ledger import purge, query, store
 from router.ledger.rows import Accepted, Body, State, Verdict
 from tests.ledger.harness import (
     HEADERS,
@@ -134,10 +134,11 @@ async def test_a_work_that_fails_after_its_accept_leaves_no_trace(ledger):
     assert await accept(ledger, arrival(0)) == [Accepted(Verdict.NEW, 1)]
 
 
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"], ids=["nul", "lone surrogate"])
 @pytest.mark.parametrize("field", ["event_id", "event_type", "subject", "source"])
-async def test_a_nul_in_a_text_is_refused_and_undoes_the_run(ledger, field):
+async def test_a_text_that_cannot_be_stored_is_refused_unshown_and_undoes_the_run(ledger, field, bad):
     with pytest.raises(RowRefused) as refused:
-        await accept(ledger, arrival(0), arrival(1, **{field: "Nguyễn\x00Văn A"}))
+        await accept(ledger, arrival(0), arrival(1, **{field: f"Nguyễn{bad}Văn A"}))
     assert "Nguyễn" not in str(refused.value)
     assert (await shard(ledger)).position == 0
 
@@ -184,6 +185,22 @@ async def test_what_is_still_dead_at_router_is_only_counted_when_it_comes_again(
     again = [dead(1, event_id="event-0"), dead(2, event_id="event-0")]
     assert await accept(ledger, *again, recipient=ROUTER) == [Accepted(Verdict.REPEATED, 0)] * 2
     assert (await delivery(ledger, 1, recipient=ROUTER)).version == 1
+
+
+async def test_one_event_twice_in_a_run_at_router_is_one_dead_letter(ledger):
+    await at_router(ledger)
+    run = [dead(0), dead(1, event_id="event-0")]
+    assert await accept(ledger, *run, recipient=ROUTER) == [Accepted(Verdict.NEW, 1), Accepted(Verdict.REPEATED, 0)]
+
+
+async def test_what_was_purged_at_router_and_comes_again_is_shown_again(ledger):
+    await at_router(ledger)
+    await accept(ledger, dead(0), recipient=ROUTER)
+    await change(ledger, 1, State.DELIVERED, recipient=ROUTER, last_at=NOW)
+    await purge.purge(ledger, before=NOW + 1)
+    again = [dead(1, event_id="event-0"), dead(2, event_id="event-0")]
+    assert await accept(ledger, *again, recipient=ROUTER) == [Accepted(Verdict.NEW, 2), Accepted(Verdict.REPEATED, 0)]
+    assert (await delivery(ledger, 2, recipient=ROUTER)).state is State.DEAD
 
 
 async def test_elsewhere_a_finished_delivery_is_never_reopened(ledger):

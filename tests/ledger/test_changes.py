@@ -131,7 +131,9 @@ async def test_an_edit_stands_beside_the_original_and_goes_out_instead(ledger):
     assert [(await delivery(ledger, seq)).edited for seq in (1, 2)] == [True, False]
 
 
-async def test_a_walk_gives_the_unfinished_of_one_class_in_pages(ledger):
+@pytest.mark.parametrize("window", [2, 20_000])
+async def test_a_walk_gives_the_unfinished_of_one_class_in_pages(ledger, window, monkeypatch):
+    monkeypatch.setattr(store, "WINDOW", window)
     await accept(ledger, *(arrival(n, urgent=n % 2 == 0) for n in range(10)))
     for seq, state in ((2, State.DELIVERED), (4, State.DEAD), (6, State.UNCERTAIN), (8, State.CALLING)):
         await change(ledger, seq, state)
