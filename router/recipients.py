@@ -13,6 +13,7 @@ from router.delivery.calls import Recipient
 from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
 from router.sdk.connector import Connector, Context
+from router.sdk.manifest import Manifest
 from router.settings import RecipientSection, Settings, config_error
 
 GROUP = "lgsp.connectors"
@@ -50,10 +51,7 @@ def _recipient(
     except ValidationError as error:
         raise config_error(error, file, f"{key}.config") from None
     connector = kind(config, context)
-    if section.wait_window is not None:
-        inbound = connector.manifest.inbound.model_copy(update={"wait_window": section.wait_window})
-        connector.manifest = connector.manifest.model_copy(update={"inbound": inbound})
-    manifest = connector.manifest
+    manifest = connector.manifest = _adjusted(connector.manifest, section)
     rate = manifest.limits.rate if section.rate is None else section.rate
     return Recipient(
         id=name,
@@ -62,3 +60,14 @@ def _recipient(
         concurrency=section.concurrency or manifest.limits.concurrency,
         limiter=AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None,
     )
+
+
+def _adjusted(manifest: Manifest, section: RecipientSection) -> Manifest:
+    """The manifest with the windows and limits that the configuration sets for this recipient."""
+    changes: dict[str, object] = {}
+    if section.wait_window is not None:
+        changes["inbound"] = manifest.inbound.model_copy(update={"wait_window": section.wait_window})
+    if section.timeout is not None:
+        cut = {"timeout": section.timeout}
+        changes["operations"] = tuple(operation.model_copy(update=cut) for operation in manifest.operations)
+    return manifest.model_copy(update=changes)

@@ -91,6 +91,7 @@ class RecipientSection(Section):
     connector: str
     concurrency: Annotated[int | None, Field(ge=1, le=1000)] = None
     rate: Annotated[float | None, Field(ge=0)] = None
+    timeout: Annotated[float | None, Field(gt=0, description="seconds; cuts every call of this recipient off")] = None
     wait_window: Annotated[float | None, Field(gt=0, description="seconds an event may wait for its dossier")] = None
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
 
