@@ -1,0 +1,133 @@
+"""Rules and registry as files: a mistake is named with its file and line, before anything is routed."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from router.errors import ConfigError
+from router.routing.agencies import Registry
+from router.routing.lint import check
+from router.routing.registry_files import load_registry, shipped_registry
+from router.routing.rules_file import load_rules, parse_rules, shipped_rules
+from router.routing.table import Match, Routes, Rule
+from schemas.catalogue import EVENT_TYPES
+
+FILES = {
+    "agencies.csv": "# Đơn vị\nid,name,level,parent,valid_from,valid_to,serves\np,Tỉnh,province,,,,one_stop=desk\n",
+    "codes.csv": "code,agency,valid_from,valid_to\nH39,p,,\n",
+    "successions.csv": "agency,relation,successor,on,discriminator\n",
+}
+
+
+def folder_of(path: Path, **changed: str) -> Path:
+    for name, text in FILES.items():
+        (path / name).write_text(text + changed.get(name.removesuffix(".csv"), ""), "utf-8")
+    return path
+
+
+def test_a_registry_is_read_from_its_files(tmp_path):
+    registry = load_registry(folder_of(tmp_path))
+    assert registry.agencies["p"].serves == {"one_stop": "desk"}
+    assert [code.value for code in registry.codes_of("p")] == ["H39"]
+
+
+def test_the_registrys_version_changes_with_any_of_its_files(tmp_path):
+    before = load_registry(folder_of(tmp_path)).version
+    assert load_registry(folder_of(tmp_path)).version == before
+    assert load_registry(folder_of(tmp_path, codes="H40,p,,\n")).version != before
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "number", "said"),
+    [
+        ("agencies", "q,,province,,,,", 4, "name is empty"),
+        ("agencies", "q,Huyện,district,,2025-13-01,,", 4, "2025-13-01"),
+        ("agencies", "q,Huyện,district,,,,desk", 4, "role=recipient"),
+        ("agencies", "q,Huyện", 4, "2 cells"),
+        ("codes", "H40,nobody,,", 3, "'nobody' is no agency"),
+        ("codes", "H40,p,,,", 3, "5 cells"),
+        ("successions", "p,vanished,p,,", 2, "renamed | merged_into"),
+        ("successions", "p,renamed,nobody,,", 2, "'nobody' is no agency"),
+        ("successions", "p,renamed,,,", 2, "successor is empty"),
+    ],
+)
+def test_a_wrong_line_of_the_registry_is_named(tmp_path, file, line, number, said):
+    with pytest.raises(ConfigError) as refused:
+        load_registry(folder_of(tmp_path, **{file: line + "\n"}))
+    assert refused.value.file.endswith(f"{file}.csv")
+    assert refused.value.key == f"line {number}"
+    assert said in str(refused.value)
+
+
+def test_a_missing_file_of_the_registry_is_named(tmp_path):
+    folder_of(tmp_path)
+    (tmp_path / "codes.csv").unlink()
+    with pytest.raises(ConfigError, match=r"codes\.csv"):
+        load_registry(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("rules:\n  - name: [", "line 2"),
+        ("", "rules"),
+        ("rules: 5", "rules"),
+        ("- a", "rules"),
+        ("rules:\n  - {name: a, to: x}\n  - {name: b}\n", "line 3, rule b, to"),
+        ("rules:\n  - {name: a, to: x, stopp: true}\n", "line 2, rule a, stopp"),
+        ("rules:\n  - {name: a, to: x, match: {kind: y}}\n", "line 2, rule a, match.kind"),
+        ("rules:\n  - {name: a, to: x, match: {priority: high}}\n", "line 2, rule a, match.priority"),
+        ("rules:\n  - {name: a, to: x}\n  - {name: a, to: y}\n", "line 3, rule a"),
+        ("rules:\n  - just text\n", "line 2, rule ?, "),
+    ],
+)
+def test_a_wrong_rule_is_named_with_file_and_line(tmp_path, text, key):
+    path = tmp_path / "routes.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_rules(path)
+    assert refused.value.file == str(path)
+    assert refused.value.key.startswith(key)
+
+
+def test_rules_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        load_rules(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"rules: \xff\xfe")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_rules(tmp_path / "latin.yaml")
+
+
+def test_a_rule_knows_its_line():
+    assert [rule.line for rule in parse_rules("rules:\n  - {name: a, to: x}\n\n  - {name: b, to: y}\n", "f")] == [2, 4]
+
+
+def problems(*rules: Rule) -> list[str]:
+    routes = Routes(rules, shipped_registry(), date(2025, 8, 15))
+    return [finding.problem for finding in check(routes, {"portal"}, EVENT_TYPES) if finding.error]
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ([Rule(name="a", to="nobody")], "recipient nobody is not configured"),
+        ([Rule(name="a", to="addressee:chef")], "no agency is served in the role chef"),
+        ([Rule(name="a", match=Match(type="lnad.*"), to="portal")], "type lnad.* fits no known event"),
+        ([Rule(name="a", to="portal", stop=True), Rule(name="b", to="portal")], "is never reached: a takes everything"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_seen_without_an_event(rules, problem):
+    assert problems(*rules) == [problem]
+
+
+def test_the_shipped_rules_have_no_error_and_name_every_recipient_they_need():
+    assert problems(*shipped_rules()) == []
+
+
+def test_a_recipient_that_gets_nothing_is_noticed():
+    routes = Routes([Rule(name="a", to="portal")], Registry("v", [], [], []), date(2025, 8, 15))
+    findings = check(routes, {"portal", "idle"}, EVENT_TYPES)
+    assert [(f.problem, f.error) for f in findings] == [("recipient idle gets nothing", False)]
