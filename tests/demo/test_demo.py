@@ -23,6 +23,16 @@ async def test_the_story_ends_with_everything_delivered_once_and_in_order(tmp_pa
     assert "unknown_dossier: dead → discarded" in printed
 
 
+@pytest.mark.kafka
+@pytest.mark.postgres
+async def test_the_same_story_on_kafka_and_postgresql(  # type: ignore[no-untyped-def]
+    tmp_path: Path, capsys, kafka_bootstrap: str, postgres_url: str
+) -> None:
+    choices = Choices(keep=tmp_path, bus=f"kafka://{kafka_bootstrap}", ledger=postgres_url, **SMALL)
+    assert await run_demo(choices) == 0
+    assert '"differences": []' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("sabotage", "kind"), [("lose", "lost"), ("swap", "order"), ("double", "twice")])
 async def test_a_planted_fault_is_found(tmp_path: Path, capsys, sabotage: str, kind: str) -> None:  # type: ignore[no-untyped-def]
     assert await run_demo(Choices(keep=tmp_path, sabotage=Sabotage(sabotage), **SMALL)) == 1
