@@ -1,8 +1,8 @@
-"""Leases, beats and the fence, on every kind of ledger."""
+"""Leases and beats, on every kind of ledger."""
 
 from __future__ import annotations
 
-from router.ledger import leases, store
+from router.ledger import leases
 from router.ledger.rows import Lease
 from tests.ledger.harness import RECIPIENT
 
@@ -55,12 +55,3 @@ async def test_beats_are_kept_per_process_until_it_is_forgotten(bare):
     assert await bare.read(leases.processes) == {"p1": 2, "p2": 7}
     await bare.write(lambda conn: leases.forget(conn, "p1"))
     assert await bare.read(leases.processes) == {"p2": 7}
-
-
-async def test_the_fence_names_what_is_held_with_the_right_epoch(ledger):
-    other = f"shard:{RECIPIENT}/1"
-    await ledger.write(lambda conn: leases.take(conn, SHARD, "p1", 0))
-    held = {Lease(SHARD, 1), Lease(other, 1), Lease("shard:unknown/0", 0)}
-    assert await ledger.write(lambda conn: store.fence(conn, held)) == {SHARD}
-    assert await ledger.write(lambda conn: store.fence(conn, [Lease(SHARD, 0), Lease(other, 0)])) == {other}
-    assert await ledger.write(lambda conn: store.fence(conn, [])) == set()
