@@ -145,7 +145,7 @@ def main() -> None:
         values: dict[str, Any] = {"data": Path(folder), "http": {"port": 0}}
         if kind == "kafka":
             bootstrap = stack.enter_context(running_kafka())
-            url = stack.enter_context(running_postgres())
+            url = asyncio.run(stack.enter_context(running_postgres()).fresh())
             kafka = {"replication": 1, "min_insync_replicas": 1}
             values |= {"bus": {"url": f"kafka://{bootstrap}", "kafka": kafka}, "ledger": {"url": url}}
             print("settings: acks=all, synchronous_commit=on, broker and database on the same machine")
