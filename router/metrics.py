@@ -46,6 +46,10 @@ class Metrics:
         for (recipient, outcome), count in tally.outcomes.items():
             attempts.add_metric([recipient, outcome], count)
         yield attempts
+        alerts = CounterMetricFamily("lgsp_alerts", "Alerts raised", labels=["alert"])
+        for name, count in tally.alerts.items():
+            alerts.add_metric([name], count)
+        yield alerts
         latency = HistogramMetricFamily(
             "lgsp_delivery_seconds", "From acceptance to the end of an attempt", labels=["recipient"]
         )

@@ -241,6 +241,7 @@ class Service:
             decode=self.codec.decode,
             encode_reply=lambda record: self.codec.encode(REPLY_TYPE, record),
             reply_to=lambda source: source if source in self.settings.recipients else "",
+            log=lambda event, facts: self.log.warning(event, **facts),
         )
         settings = DeliverySettings(self.settings.bus.partitions, grace=self.settings.delivery.grace)
         return DeliveryService(self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings)

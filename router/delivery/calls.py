@@ -35,6 +35,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OPERATION: Final = Operation(name="none", events=(), idempotency=Idempotency.NATURAL_KEY)
 
 
+Log = Callable[[str, Mapping[str, object]], None]
+
+
+def _silent(_event: str, _facts: Mapping[str, object]) -> None:
+    """No log."""
+
+
 class NotStarted(Exception):
     """The lease ran out or the recipient was stopped before the request was made."""
 
@@ -54,13 +61,14 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """What calls share: clock, ids, the payload decoder, the reply's encoder, and the sender's recipient."""
+    """What calls share: clock, ids, payload decoder, the reply's encoder, the sender's recipient, and the log."""
 
     clock: Clock
     ids: Ids
     decode: Callable[[bytes], Mapping[str, Any]]
     encode_reply: Callable[[Mapping[str, Any]], bytes]
     reply_to: Callable[[str], str]
+    log: Log = _silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class DeliveryService:
     ) -> None:
         self._ledger, self._ownership, self._settings = ledger, ownership, settings
         self._clock: Clock = kit.clock
+        self._log = kit.log
         self.recipients = {recipient.id: recipient for recipient in recipients}
         self.tally = Tally()
         self.outbox = OutboxPublisher(bus, ledger, ownership, self._clock, settings.partitions)
@@ -197,6 +198,7 @@ class DeliveryService:
                     return  # what was not recorded is a crash to whoever takes over
                 await self._clock.sleep(LEDGER_PAUSE)
         now = self._clock.now()
+        self._tell(group)
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
         complete = settle_intakes(group.intakes, committed, self.shards, self.tally, now)
@@ -213,6 +215,18 @@ class DeliveryService:
         await self._lost(committed.waiting)
         if not complete or committed.reread:
             await self._feed.follow(self.shards.values())
+
+    def _tell(self, group: Group) -> None:
+        """Committed alerts and dead letters as log lines and counts; no payload and no personal data."""
+        for alert in group.alerts:
+            self.tally.alerts[alert.name] += alert.raised
+            self._log("alert", {"alert": alert.name, "subject": alert.subject, "detail": alert.detail})
+        for outcome in self._pending:
+            called = outcome.called
+            if called is not None and called.following.dead_letter and called.following.failure is not None:
+                name = f"{outcome.owned.shard.recipient}/{outcome.owned.shard.partition}/{outcome.head.seq}"
+                failure = called.following.failure
+                self._log("dead_letter", {"delivery": name, "reason": failure.reason, "cause": failure.cause})
 
     async def _look_around(self) -> None:
         """Beat, take what is free, see orders and recipients' states."""

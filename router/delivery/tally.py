@@ -40,6 +40,7 @@ class Tally:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     accepted: Counter[tuple[str, str]] = field(default_factory=Counter)
     latency: dict[str, Histogram] = field(default_factory=dict)
+    alerts: Counter[str] = field(default_factory=Counter)  # raised, by name
     commits: int = 0
     rows: int = 0
 
