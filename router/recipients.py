@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+import structlog
 from aiolimiter import AsyncLimiter
 from pydantic import ValidationError
 
@@ -28,7 +29,13 @@ def build_recipients(settings: Settings, clock: Clock, ids: Ids, objects: Object
     """The configured recipients. Raises ``ConfigError`` naming file and key."""
     kinds = installed_connectors()
     return [
-        _recipient(name, section, kinds, Context(name, clock, ids, objects), file)
+        _recipient(
+            name,
+            section,
+            kinds,
+            Context(name, clock, ids, objects, structlog.get_logger("lgsp").bind(recipient=name)),
+            file,
+        )
         for name, section in sorted(settings.recipients.items())
     ]
 

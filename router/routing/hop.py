@@ -63,7 +63,7 @@ class Hop:
         self._acknowledged: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._generation = 0
-        self._stopping = False
+        self._stopping = self._torn = False
         self._next_commit = self._progress = 0.0
         self._polls = self._failures = self._rebuilds = 0
 
@@ -104,6 +104,7 @@ class Hop:
             await self._commit()
         except BusError:
             self._forget_flights()
+            self._torn = True  # also of partitions that stay: everything is read again from the last commit
         for partition in partitions:
             self._acknowledged.pop(partition, None)
             self._committed.pop(partition, None)
@@ -117,6 +118,8 @@ class Hop:
     async def _turn(self) -> None:
         generation = self._generation
         assert self._subscription is not None
+        if self._torn:
+            raise BusUnavailable("output was lost around a rebalance")
         polled = await self._subscription.poll(self._settings.batch, self._settings.wait)
         if generation != self._generation and polled:
             await self._seek_back(polled)
@@ -188,6 +191,7 @@ class Hop:
             raise BusUnavailable("there is a lag and nothing moves: the clients are rebuilt")
 
     async def _open(self) -> None:
+        self._torn = False
         self._publisher = await self._bus.publisher()
         self._subscription = await self._bus.subscribe(GROUP, INPUT_TOPICS, self, member=self._member)
         self._progress = self._clock.monotonic()
