@@ -27,17 +27,12 @@ def installed_connectors() -> dict[str, EntryPoint]:
 
 def build_recipients(settings: Settings, clock: Clock, ids: Ids, objects: ObjectStore, file: str) -> list[Recipient]:
     """The configured recipients. Raises ``ConfigError`` naming file and key."""
-    kinds = installed_connectors()
-    return [
-        _recipient(
-            name,
-            section,
-            kinds,
-            Context(name, clock, ids, objects, structlog.get_logger("lgsp").bind(recipient=name)),
-            file,
-        )
-        for name, section in sorted(settings.recipients.items())
-    ]
+    kinds, log = installed_connectors(), structlog.get_logger("lgsp")
+    made: list[Recipient] = []
+    for name, section in sorted(settings.recipients.items()):
+        context = Context(name, clock, ids, objects, log.bind(recipient=name))
+        made.append(_recipient(name, section, kinds, context, file))
+    return made
 
 
 def _recipient(
