@@ -69,12 +69,26 @@ async def test_a_file_that_is_not_there_is_not_made_by_opening_it(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+class Watched(ManualClock):
+    """A clock that says when somebody has begun to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.waited.set()
+        await super().sleep(seconds)
+
+
 async def test_a_foreign_writer_is_waited_for(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock = Watched()
     async with opened(await new_file(tmp_path), clock) as ledger:
         foreign = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         foreign.execute("BEGIN IMMEDIATE")
         writing = asyncio.create_task(ledger.write(put("a")))
+        async with asyncio.timeout(5):
+            await clock.waited.wait()
         await clock.advance(1.0)
         assert not writing.done()
         assert await ledger.read(names) == []
