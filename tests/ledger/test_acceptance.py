@@ -135,12 +135,12 @@ async def test_a_work_that_fails_after_its_accept_leaves_no_trace(ledger):
 
 
 @pytest.mark.parametrize("bad", ["\x00", "\ud800"], ids=["nul", "lone surrogate"])
-@pytest.mark.parametrize("field", ["event_id", "event_type", "subject", "source"])
-async def test_a_text_that_cannot_be_stored_is_refused_unshown_and_undoes_the_run(ledger, field, bad):
-    with pytest.raises(RowRefused) as refused:
-        await accept(ledger, arrival(0), arrival(1, **{field: f"Nguyễn{bad}Văn A"}))
-    assert "Nguyễn" not in str(refused.value)
-    assert (await shard(ledger)).position == 0
+async def test_a_text_that_cannot_be_stored_is_refused_unshown_and_undoes_the_run(ledger, bad):
+    for field in ("event_id", "event_type", "subject", "source"):
+        with pytest.raises(RowRefused) as refused:
+            await accept(ledger, arrival(0), arrival(1, **{field: f"Nguyễn{bad}Văn A"}))
+        assert "Nguyễn" not in str(refused.value)
+        assert (await shard(ledger)).position == 0
 
 
 # The local recipient ``router``
@@ -217,7 +217,7 @@ async def test_elsewhere_a_finished_delivery_is_never_reopened(ledger):
 _event = st.tuples(st.integers(0, 5), st.integers(0, 2))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(_event, max_size=6), max_size=5))
 async def test_however_a_stream_is_cut_into_runs_the_verdicts_are_the_same(runs):
     """The first body of an identity is new and gets the next seq, the same again is dropped, others conflict."""

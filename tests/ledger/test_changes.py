@@ -175,7 +175,7 @@ async def test_later_out_asks_whether_the_partner_may_have_something_newer(state
 _step = st.tuples(st.integers(1, 8), st.sampled_from(list(State)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(_step, max_size=30), st.integers(1, 9))
 async def test_walks_in_pages_meet_every_unfinished_delivery_once(steps, limit):
     async with in_memory() as ledger:

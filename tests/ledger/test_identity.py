@@ -127,7 +127,7 @@ async def test_the_code_of_an_id_is_the_one_claimed_first(bare):
 _claims = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, FIRST, SECOND_OWNER, b"x" * 16])), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_claims)
 async def test_whatever_is_claimed_the_first_owner_of_a_code_keeps_it(claims):
     owners: dict[int, bytes] = {}
@@ -205,7 +205,7 @@ async def test_occurrences_are_apart_for_each_key_and_operation(bare):
     assert await occur(bare, "4") == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("45"), st.integers(0, 20)), min_size=1, max_size=15))
 async def test_the_counter_rises_exactly_where_content_changes_or_the_window_passes(messages):
     async with in_memory() as ledger:
