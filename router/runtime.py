@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 R = TypeVar("R")
 
 #: The first generation is looked at this seldom: records and rows die young and need no collector.
-THRESHOLD = 50_000
+THRESHOLD = 500_000
 
 
 def run_loop(work: Coroutine[Any, Any, R]) -> R:
