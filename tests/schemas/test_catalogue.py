@@ -13,7 +13,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from router.sdk.records import RECORDS
 from schemas.catalogue import EVENT_TYPES, current_schemas, released_schemas
-from tests.schemas.shapes import types
+from tests.schemas.named_types import types
 
 CURRENT = current_schemas()
 NAMES = sorted(CURRENT)
