@@ -7,18 +7,41 @@ from dataclasses import asdict
 from enum import Enum, auto
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, false, insert, literal_column, select, text, update
 
 from router.errors import StalePosition
 from router.events import ROUTER
 from router.framing import pack
-from router.ledger.faults import refuse_nul
+from router.ledger.bulk import run_many
+from router.ledger.faults import refuse_nul, to_json
 from router.ledger.rows import FINISHED, Accepted, Arrival, Body, Failure, Shard, State, Verdict
 from router.ledger.tables import body, conflict, delivery, seen, shard
 from router.ledger.upsert import insert_new
 
 MONTH: Final = 30 * 86_400 * 1_000_000  # µs; ``seen`` is cut by it
 MANY: Final = 500  # values in one IN list
+
+_SEEN_NAMES: Final = ("shard", "identity", "digest", "seq", "month")
+_NEW_NAMES: Final = (
+    "shard", "seq", "key", "state", "urgent", "source", "event_id", "event_type", "subject", "offset", "accepted_at",
+    "failure", "cause",
+)  # fmt: skip
+_BODY_NAMES: Final = ("shard", "seq", "edition", "headers", "value", "stored_at")
+
+_SEEN: Final = insert(seen).values({name: bindparam(name) for name in _SEEN_NAMES})
+_NEW: Final = insert(delivery).values(
+    {name: bindparam(name) for name in _NEW_NAMES}
+    | {name: literal_column("0") for name in ("attempts", "spent", "order_id")}
+    | {"version": literal_column("1"), "edited": false()}
+)
+_BODY: Final = insert(body).values({name: bindparam(name) for name in _BODY_NAMES})
+
+#: PostgreSQL: one look into the primary key for each identity, whatever its statistics say of a table that grows fast.
+_LOOKUP: Final = text(
+    "SELECT known.identity, known.seq, known.digest FROM unnest(CAST(:identities AS bytea[])) AS wanted (identity)"
+    " CROSS JOIN LATERAL (SELECT s.identity, s.seq, s.digest FROM seen AS s"
+    " WHERE s.shard = :shard AND s.identity = wanted.identity LIMIT 1) AS known"
+)
 
 
 def accept(
@@ -77,12 +100,15 @@ def failure_columns(failure: Failure | None) -> dict[str, Any]:
 
 def _known(conn: Connection, shard_id: int, identities: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """Seq and digest of identities accepted before."""
+    if conn.dialect.name == "postgresql":
+        rows = conn.execute(_LOOKUP, {"shard": shard_id, "identities": list(identities)})
+        return {bytes(i): (seq, bytes(digest)) for i, seq, digest in rows}
     found: dict[bytes, tuple[int, bytes]] = {}
     for start in range(0, len(identities), MANY):
         query = select(seen.c.identity, seen.c.seq, seen.c.digest).where(
             seen.c.shard == shard_id, seen.c.identity.in_(identities[start : start + MANY])
         )
-        found.update({bytes(i): (seq, bytes(digest)) for i, seq, digest in conn.execute(query)})
+        found.update({i: (seq, digest) for i, seq, digest in conn.execute(query)})
     return found
 
 
@@ -137,41 +163,20 @@ def _reopen(conn: Connection, shard_id: int, seq: int, arrival: Arrival) -> _Ear
 def _store(conn: Connection, shard_id: int, new: Sequence[tuple[int, Arrival]], now: int) -> None:
     if not new:
         return
-    for _, a in new:
-        refuse_nul(a.source, a.event_id, a.event_type, a.subject)
     month = now // MONTH
-    conn.execute(
-        insert(seen),
-        [{"shard": shard_id, "identity": a.identity, "digest": a.digest, "seq": seq, "month": month} for seq, a in new],
-    )
-    conn.execute(insert(delivery), [_new_row(shard_id, seq, arrival, now) for seq, arrival in new])
-    conn.execute(insert(body), [body_row(shard_id, seq, 0, arrival.body, now) for seq, arrival in new])
-
-
-def _new_row(shard_id: int, seq: int, arrival: Arrival, now: int) -> dict[str, Any]:
-    return {
-        "shard": shard_id,
-        "seq": seq,
-        "key": arrival.key,
-        "state": arrival.state.value,
-        "version": 1,
-        "urgent": arrival.urgent,
-        "source": arrival.source,
-        "event_id": arrival.event_id,
-        "event_type": arrival.event_type,
-        "subject": arrival.subject,
-        "offset": arrival.offset,
-        "accepted_at": now,
-        "due": None,
-        "attempts": 0,
-        "spent": 0,
-        "first_at": None,
-        "last_at": None,
-        "edited": False,
-        "receipt": None,
-        "order_id": 0,
-        **failure_columns(arrival.failure),
-    }
+    known, rows, contents = [], [], []
+    for seq, a in new:
+        refuse_nul(a.source, a.event_id, a.event_type, a.subject)
+        known.append((shard_id, a.identity, a.digest, seq, month))
+        failure = a.failure
+        rows.append((
+            shard_id, seq, a.key, a.state.value, a.urgent, a.source, a.event_id, a.event_type, a.subject, a.offset, now,
+            to_json(asdict(failure)) if failure else None, failure.cause if failure else None,
+        ))  # fmt: skip
+        contents.append((shard_id, seq, 0, pack(a.body.headers), a.body.value, now))
+    run_many(conn, _SEEN, _SEEN_NAMES, known)
+    run_many(conn, _NEW, _NEW_NAMES, rows)
+    run_many(conn, _BODY, _BODY_NAMES, contents)
 
 
 def _conflict_row(shard_id: int, seq: int, arrival: Arrival, now: int) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def plain(error: BaseException) -> str:
 
 def refuse_nul(*texts: str) -> None:
     """Raises ``RowRefused`` for a NUL: PostgreSQL cannot store it in a text, and SQLite shall not differ."""
-    if any("\0" in text for text in texts):
+    if "\0" in "".join(texts):
         raise RowRefused("a text holds a NUL")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from router.events import key_of
 from router.framing import pack, unpack
+from router.ledger.lists import among
 from router.ledger.rows import Body
 from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
 from router.ledger.upsert import insert_new, put
@@ -154,7 +155,7 @@ def due(conn: Connection, *, now: int, limit: int) -> list[tuple[Waiting, UUID |
 
 def drop_waiting(conn: Connection, ids: Sequence[int]) -> None:
     """These events went on their way."""
-    conn.execute(delete(waiting).where(waiting.c.id.in_(ids)))
+    conn.execute(delete(waiting).where(among(conn, waiting.c.id, ids)))
 
 
 def occurrence_of(conn: Connection, key: UUID, operation: str, content: bytes, *, window: int, now: int) -> int:

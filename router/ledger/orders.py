@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from router.errors import OrderRefused
 from router.ledger import audit
+from router.ledger.lists import among
 from router.ledger.rows import Order, OrderResult, Verb
 from router.ledger.tables import OUTSTANDING, orders
 
@@ -45,7 +46,7 @@ def place(conn: Connection, order: Order, *, now: int) -> int:
 
 def pending(conn: Connection, leases: Collection[str], limit: int) -> list[Order]:
     """Orders of these leases that are not done, oldest first."""
-    query = select(orders).where(orders.c.lease.in_(leases), OUTSTANDING).order_by(orders.c.id)
+    query = select(orders).where(among(conn, orders.c.lease, leases), OUTSTANDING).order_by(orders.c.id)
     return [
         Order(
             lease=r.lease,

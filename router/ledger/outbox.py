@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from router.framing import pack, unpack
+from router.ledger.lists import among
 from router.ledger.rows import Emission
 from router.ledger.tables import outbox
 
@@ -36,7 +37,7 @@ def _row(lease_name: str, each: Emission) -> dict[str, Any]:
 
 def pending(conn: Connection, leases: Collection[str], limit: int) -> list[tuple[int, Emission]]:
     """The oldest rows of these leases, with their ids."""
-    query = select(outbox).where(outbox.c.lease.in_(leases)).order_by(outbox.c.id).limit(limit)
+    query = select(outbox).where(among(conn, outbox.c.lease, leases)).order_by(outbox.c.id).limit(limit)
     return [
         (r.id, Emission(r.topic, r.partition, bytes(r.key), bytes(r.value), unpack(bytes(r.headers))))
         for r in conn.execute(query)
@@ -45,4 +46,4 @@ def pending(conn: Connection, leases: Collection[str], limit: int) -> list[tuple
 
 def published(conn: Connection, ids: Sequence[int]) -> None:
     """Delete rows that are durable on the bus."""
-    conn.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+    conn.execute(delete(outbox).where(among(conn, outbox.c.id, ids)))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 from router.framing import unpack
 from router.ledger import leases
 from router.ledger.acceptance import MANY, MONTH, accept, body_row
+from router.ledger.lists import among
 from router.ledger.rows import Attempt, Body, Delivery, Failure, Lease, Shard, State, shard_lease
 from router.ledger.tables import UNFINISHED, attempt, body, delivery, lease, shard
 from router.ledger.transitions import apply
@@ -133,7 +134,7 @@ def bodies(conn: Connection, shard_id: int, seqs: Sequence[int]) -> dict[int, Bo
     """What is to be delivered: the last edited body, or the original."""
     found: dict[int, Body] = {}
     for start in range(0, len(seqs), MANY):
-        part = body.c.seq.in_(seqs[start : start + MANY])
+        part = among(conn, body.c.seq, seqs[start : start + MANY])
         query = select(body.c.seq, body.c.headers, body.c.value).where(body.c.shard == shard_id, part)
         for seq, headers, value in conn.execute(query.order_by(body.c.seq, body.c.edition)):
             found[seq] = Body(bytes(value), unpack(bytes(headers)))

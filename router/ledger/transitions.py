@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, text, update
 
 from router.errors import StaleVersion
 from router.ledger import outbox
-from router.ledger.acceptance import failure_columns
+from router.ledger.bulk import run_many
 from router.ledger.faults import refuse_nul, to_json
 from router.ledger.rows import Attempt, Emission, Transition, shard_lease
 from router.ledger.tables import attempt, delivery, shard
@@ -38,8 +38,9 @@ _ROW: Final = (
         delivery.c.seq == bindparam("at_seq"),
         delivery.c.version == bindparam("at_version"),
     )
-    .values({name: bindparam(name) for name in _SET} | {"version": delivery.c.version + 1})
+    .values({name: bindparam(name) for name in _SET} | {"version": delivery.c.version + literal_column("1")})
 )
+_ROW_NAMES: Final = (*_SET, "at_shard", "at_seq", "at_version")
 _GROUP: Final = text(
     "UPDATE delivery SET version = delivery.version + 1, "
     + ", ".join(f"{name} = CAST(c.{name} AS json)" if name in _DOCUMENTS else f"{name} = c.{name}" for name in _SET)
@@ -76,8 +77,8 @@ def _changed(conn: Connection, transitions: Sequence[Transition]) -> int:
     and to read the versions back would take another's change for our own: there a group is one statement.
     """
     if conn.dialect.name != "postgresql":
-        rows = [{"at_shard": t.shard, "at_seq": t.seq, "at_version": t.version, **_values(t)} for t in transitions]
-        return conn.execute(_ROW, rows).rowcount
+        rows = [(*_values(t), t.shard, t.seq, t.version) for t in transitions]
+        return run_many(conn, _ROW, _ROW_NAMES, rows)
     return sum(conn.execute(_GROUP, _columns(run)).rowcount for run in _runs(transitions))
 
 
@@ -93,25 +94,26 @@ def _runs(transitions: Sequence[Transition]) -> Iterator[list[Transition]]:
 
 
 def _columns(transitions: Sequence[Transition]) -> dict[str, list[Any]]:
-    rows = [_values(t) for t in transitions]
-    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _SET}
-    for name in _DOCUMENTS:
-        columns[name] = [None if value is None else to_json(value) for value in columns[name]]
-    return columns | {name: [getattr(t, name) for t in transitions] for name in _AT}
+    columns = zip(*(_values(t) for t in transitions), strict=True)
+    at = {name: [getattr(t, name) for t in transitions] for name in _AT}
+    return at | {name: list(column) for name, column in zip(_SET, columns, strict=True)}
 
 
-def _values(t: Transition) -> dict[str, Any]:
-    return {
-        "state": t.state.value,
-        "due": t.due,
-        "attempts": t.attempts,
-        "spent": t.spent,
-        "first_at": t.first_at,
-        "last_at": t.last_at,
-        "receipt": dict(t.receipt) if t.receipt is not None else None,
-        "order_id": t.order_id,
-        **failure_columns(t.failure),
-    }
+def _values(t: Transition) -> tuple[Any, ...]:
+    """In the order of ``_SET``."""
+    failure, receipt = t.failure, t.receipt
+    return (
+        t.state.value,
+        t.due,
+        t.attempts,
+        t.spent,
+        t.first_at,
+        t.last_at,
+        to_json(asdict(failure)) if failure else None,
+        failure.cause if failure else None,
+        to_json(dict(receipt)) if receipt is not None else None,
+        t.order_id,
+    )
 
 
 def _attempt_row(t: Transition, made: Attempt) -> dict[str, Any]:
