@@ -84,10 +84,10 @@ def refused(arrival: Arrival) -> Arrival:
     """An arrival that the database would not store, as a dead letter of plain ASCII that it will."""
     return replace(
         arrival,
-        source=_plain(arrival.source),
-        event_id=_plain(arrival.event_id),
-        event_type=_plain(arrival.event_type),
-        subject=_plain(arrival.subject),
+        source=plain(arrival.source),
+        event_id=plain(arrival.event_id),
+        event_type=plain(arrival.event_type),
+        subject=plain(arrival.subject),
         state=State.DEAD,
         failure=_failure("", "ledger_refused", "the ledger refused this event's attributes"),
     )
@@ -106,5 +106,6 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text in printable ASCII, cut to 200 characters."""
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]

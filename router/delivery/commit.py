@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from router.delivery import emissions
-from router.delivery.accept import Batch, identity_of, refused
+from router.delivery.accept import Batch, identity_of, plain, refused
+from router.delivery.outcome import fingerprint
 from router.delivery.verdict import Situation, judge
 from router.errors import CommitUnknown, LedgerUnavailable, RowRefused, StalePosition, StaleVersion
 from router.ledger import alerts, audit, identity, orders, outbox, recipients, store
@@ -72,13 +73,16 @@ class Group:
     orders: list[tuple[Shard | None, Order]] = field(default_factory=list)
     stops: list[RecipientState] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    refused: list[tuple[Shard, Transition]] = field(default_factory=list)  # outcomes that could not be stored
+    refuse_orders: bool = False  # these orders could not be applied: they are answered so
 
     def __bool__(self) -> bool:
         return bool(self.intakes or self.changes or self.orders or self.stops or self.alerts)
 
     def leases(self) -> set[str]:
         """The leases this group writes under."""
-        names = {intake.shard.lease for intake in self.intakes} | {shard.lease for shard, _ in self.changes}
+        changed = [*self.changes, *self.refused]
+        names = {intake.shard.lease for intake in self.intakes} | {shard.lease for shard, _ in changed}
         return names | {order.lease for _, order in self.orders}
 
     def part(self, lease: str) -> Group:
@@ -142,21 +146,22 @@ class GroupCommit:
     async def _apart(self, group: Group, failed: Exception) -> Committed:
         names = sorted(group.leases())
         result = Committed()
+        if group.stops or group.alerts:
+            notes = Group(stops=group.stops, alerts=group.alerts)
+            result.add(await self.commit(notes) if names else await self._once(_plainly(notes)))
         if len(names) > 1:
-            if group.stops or group.alerts:
-                result.add(await self.commit(Group(stops=group.stops, alerts=group.alerts)))
             for name in names:
                 result.add(await self.commit(group.part(name)))
-            return result
-        if isinstance(failed, StaleVersion | StalePosition):
-            return Committed(reread=set(names))
-        return await self._by_row(group)
+        elif isinstance(failed, StaleVersion | StalePosition):
+            result.reread |= set(names)
+        else:
+            result.add(await self._by_row(group))
+        return result
 
     async def _by_row(self, group: Group) -> Committed:
         result = Committed()
         for change in group.changes:
-            bare = Group(changes=[_without_texts(change)])
-            result.add(await self._row(Group(changes=[change]), bare))
+            result.add(await self._row(Group(changes=[change]), Group(refused=[change])))
         for intake in group.intakes:
             position, shard = intake.shard.position, intake.shard
             for arrival in intake.batch.arrivals:
@@ -168,7 +173,7 @@ class GroupCommit:
                 position = arrival.offset + 1
                 shard = _moved(shard, position, got.accepted.get(shard.id, []))
         for order in group.orders:
-            result.add(await self._row(Group(orders=[order]), Group()))
+            result.add(await self._row(Group(orders=[order]), Group(orders=[order], refuse_orders=True)))
         return result
 
     async def _row(self, group: Group, instead: Group) -> Committed:
@@ -191,9 +196,14 @@ def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: in
     if changes:
         store.apply(conn, changes)
         result.changed = {(change.shard, change.seq) for change in changes}
+    for place, change in group.refused:
+        if place.lease in held:
+            _refuse_outcome(conn, place, change, now)
+            result.reread.add(place.lease)  # memory knows another outcome
     for shard, order in group.orders:
         if order.lease in held:
-            result.ordered[order.id] = _order(conn, shard, order, now)
+            apply = _refuse_order if group.refuse_orders else _order
+            result.ordered[order.id] = apply(conn, shard, order, now)
     for stop in group.stops:
         recipients.set_recipient(conn, stop)
         audit.record(conn, now, who=ROUTER_SAYS, verb=stop.status, target=stop.recipient, why=stop.reason, detail={})
@@ -264,8 +274,29 @@ def _moved(shard: Shard, position: int, accepted: Iterable[Accepted]) -> Shard:
     return replace(shard, position=position, next_seq=max(shard.next_seq, newest + 1))
 
 
-def _without_texts(change: tuple[Shard, Transition]) -> tuple[Shard, Transition]:
-    shard, transition = change
+def _refuse_outcome(conn: Connection, shard: Shard, change: Transition, now: int) -> None:
+    """An outcome whose texts cannot be stored: a dead letter ``ledger_refused`` with a record on its topic."""
     failure = Failure("invalid", "ledger_refused", message="the ledger refused this outcome's texts")
-    bare = replace(transition, state=State.DEAD, failure=failure, receipt=None, attempt=None, emissions=())
-    return shard, bare
+    failure = replace(failure, cause=fingerprint(shard.recipient, "commit", failure))
+    bare = replace(change, state=State.DEAD, due=None, failure=failure, receipt=None, attempt=None, emissions=())
+    body = store.bodies(conn, shard.id, [change.seq]).get(change.seq)
+    delivery = store.one(conn, shard.id, change.seq)
+    if body is not None and delivery is not None:
+        tries = emissions.Tries(change.attempts, change.first_at or now, change.last_at or now)
+        bare.emissions = [emissions.dead_letter(shard, delivery, body, failure=failure, tries=tries)]
+    store.apply(conn, [bare])
+
+
+def _refuse_order(conn: Connection, shard: Shard | None, order: Order, now: int) -> OrderResult:
+    """An order that the database would not store the result of: answered, so that another may follow."""
+    result = OrderResult(False, "the ledger refused what this order asks for")
+    orders.finish(conn, order, result, now=now)
+    return result
+
+
+def _plainly(notes: Group) -> Group:
+    """Stops and alerts in plain ASCII, which every database stores."""
+    return Group(
+        stops=[replace(stop, reason=plain(stop.reason)) for stop in notes.stops],
+        alerts=[replace(alert, subject=plain(alert.subject), detail=plain(alert.detail)) for alert in notes.alerts],
+    )

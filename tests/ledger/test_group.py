@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from router.delivery.accept import Batch
-from router.delivery.commit import Group, GroupCommit, Intake
+from router.delivery.commit import Alert, Group, GroupCommit, Intake
+from router.errors import RowRefused
 from router.events import DEAD_LETTER_TOPIC, header
-from router.ledger import leases, outbox, query, store
+from router.ledger import alerts, leases, orders, outbox, query, recipients, store
 from router.ledger.query import DeadFilter
-from router.ledger.rows import Accepted, Lease, State, Transition, Verdict
+from router.ledger.rows import Accepted, Lease, Order, RecipientState, State, Transition, Verb, Verdict
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import NOW, RECIPIENT, accept, arrival, attempt, delivery, failure, shard
 
@@ -96,7 +97,10 @@ async def test_the_one_outcome_with_a_nul_is_dead_and_all_others_are_recorded(le
     )  # fmt: skip
     commit = await committing(ledger)
     done = await commit.commit(Group(changes=[(place, good[0]), (place, bad), (place, good[1])]))
-    assert done.changed == {(place.id, 1), (place.id, 2), (place.id, 3)}
+    assert done.changed == {(place.id, 1), (place.id, 3)}
+    assert done.reread == {place.lease}, "memory holds the outcome that was refused"
+    ((_, record),) = await ledger.read(lambda conn: outbox.pending(conn, SHARDS, 9))
+    assert record.topic == DEAD_LETTER_TOPIC
     assert await states(ledger) == {
         "event-0": State.DELIVERED, "event-1": State.DEAD, "event-2": State.DELIVERED,
     }  # fmt: skip
@@ -135,3 +139,40 @@ async def test_an_intake_read_from_an_old_position_asks_for_a_reread(ledger):
     done = await (await committing(ledger)).commit(Group(intakes=[replace(old)]))
     assert done.reread == {SHARDS[0]}
     assert (await shard(ledger)).position == 2
+
+
+async def test_a_stop_and_an_alert_survive_a_group_that_falls_apart(ledger):
+    await accept(ledger, arrival(0))
+    place = await shard(ledger)
+    bad = Transition(
+        place.id, 1, 1, State.WAITING, attempts=1, first_at=NOW, last_at=NOW, failure=failure(message="sai\x00")
+    )
+    stop = RecipientState(RECIPIENT, "stopped", NOW, "login_refused", "lgsp-router")
+    notes = [Alert("recipient_stopped", RECIPIENT, "login_refused")]
+    await (await committing(ledger)).commit(Group(changes=[(place, bad)], stops=[stop], alerts=notes))
+    (state,) = await ledger.read(recipients.recipient_states)
+    assert state.status == "stopped"
+    assert [alert.name for alert in await ledger.read(alerts.open_alerts)] == ["recipient_stopped"]
+
+
+async def test_an_alert_that_cannot_be_stored_is_raised_in_plain_words(ledger):
+    group = Group(alerts=[Alert("unknown_schema", RECIPIENT, "sai\x00")])
+    await (await committing(ledger)).commit(group)
+    (alert,) = await ledger.read(alerts.open_alerts)
+    assert (alert.name, alert.detail[:3]) == ("unknown_schema", "sai")  # SQLite keeps the NUL, PostgreSQL would not
+
+
+async def test_an_order_that_cannot_be_stored_is_answered_and_blocks_nothing(ledger, monkeypatch):
+    await accept(ledger, arrival(0, state=State.DEAD, failure=failure()))
+    place = await shard(ledger)
+    wanted = Order(place.lease, Verb.DISCARD, "operator", "thử", shard=place.id, seq=1, recipient=RECIPIENT)
+    await ledger.write(lambda conn: orders.place(conn, wanted, now=NOW))
+    (order,) = await ledger.read(lambda conn: orders.pending(conn, SHARDS, 9))
+
+    def refuse(*_: object) -> None:
+        raise RowRefused("refused by the database")
+
+    monkeypatch.setattr(store, "apply", refuse)
+    done = await (await committing(ledger)).commit(Group(orders=[(place, order)]))
+    assert not done.ordered[order.id].applied
+    assert await ledger.read(lambda conn: orders.pending(conn, SHARDS, 9)) == []
