@@ -260,7 +260,7 @@ def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
         delivery,
         store.bodies(conn, shard.id, [order.seq]).get(order.seq),
         is_head=bool(oldest) and oldest[0].seq == order.seq,
-        later_out=store.later_out(conn, shard.id, delivery.key, order.seq),
+        later_out=order.verb is Verb.RESTORE and store.later_out(conn, shard.id, delivery.key, order.seq),
     )
 
 
