@@ -66,7 +66,7 @@ class NationalPortal(Connector[NationalPortalConfig]):
     async def probe(self) -> bool:
         """Whether the portal answers a catalogue question."""
         answer = await self._call("LayDanhSachTTHC", "False", [], "")
-        return answer.status == 200 and str(answer.json().get("error_code")) in SUCCESS
+        return answer.status == 200 and str(answer.object().get("error_code")) in SUCCESS
 
     async def deliver(self, event: Event) -> Receipt:
         """Synchronise a dossier or a progress line."""
@@ -89,9 +89,9 @@ class NationalPortal(Connector[NationalPortalConfig]):
     async def check(self, event: Event) -> Checked:
         """Whether the portal has the dossier in the status of this event."""
         answer = await self._call("TraCuuHoSo", "False", [{"MaHoSo": event.subject}], "")
-        if answer.status >= 300 or str(answer.json().get("error_code")) not in SUCCESS:
+        if answer.status >= 300 or str(answer.object().get("error_code")) not in SUCCESS:
             return Checked.UNKNOWN
-        found = answer.json().get("result") or []
+        found = answer.object().get("result") or []
         status = str(event.data().get("raw_status", ""))
         known = any(isinstance(each, Mapping) and str(each.get("TrangThaiHoSo")) == status for each in found)
         return Checked.DONE if known else Checked.NOT_DONE
@@ -100,7 +100,7 @@ class NationalPortal(Connector[NationalPortalConfig]):
         """The procedures the portal knows (``LayDanhSachTTHC``)."""
         answer = await self._call("LayDanhSachTTHC", "False", [], "")
         self._receipt("LayDanhSachTTHC", answer)
-        return list(answer.json().get("result") or [])
+        return list(answer.object().get("result") or [])
 
     def routes(self) -> Sequence[Route]:
         """Submissions and evidence of payment."""
@@ -115,10 +115,10 @@ class NationalPortal(Connector[NationalPortalConfig]):
         if self.config.strategy == "lookup":
             answer = await self._call("TraCuuHoSo", "False", [{"MaHoSo": data["MaHoSo"]}], event_id)
             self._receipt("TraCuuHoSo", answer)
-            updating = "True" if answer.json().get("result") else "False"
+            updating = "True" if answer.object().get("result") else "False"
             return self._receipt("DongBoHoSoMC", await self._call("DongBoHoSoMC", updating, [data], event_id))
         answer = await self._call("DongBoHoSoMC", "False", [data], event_id)
-        if answer.status == 200 and EXISTS in str(answer.json().get("message", "")).lower():
+        if answer.status == 200 and EXISTS in str(answer.object().get("message", "")).lower():
             answer = await self._call("DongBoHoSoMC", "True", [data], event_id)
         return self._receipt("DongBoHoSoMC", answer)
 
@@ -136,13 +136,13 @@ class NationalPortal(Connector[NationalPortalConfig]):
             answer = await self._http.request(
                 "POST", "/integration", json_body=body, headers={"X-Event-Id": event_id}, timeout=60.0
             )
-            if answer.status != 200 or str(answer.json().get("error_code")) != "-1":
+            if answer.status != 200 or str(answer.object().get("error_code")) != "-1":
                 return answer
             self._session.ended(session)
         return answer
 
     def _receipt(self, operation: str, answer: Answer) -> Receipt:
-        said = answer.json() if answer.status < 300 else {}
+        said = answer.object() if answer.status < 300 else {}
         code = str(said.get("error_code", "missing")) if answer.status < 300 else ""
         message = str(said.get("message", ""))
         verdict = classify(

@@ -41,7 +41,7 @@ class Session:
         failure = classify(self._manifest, "login", status=answer.status)
         if isinstance(failure, Exception):
             raise failure
-        said = answer.json()
+        said = answer.object()
         code = str(said.get("error_code", ""))
         if code == "15":
             raise Unauthorised("login_refused", "the portal refuses our credentials", code=code)
