@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from router.errors import BusError, ConfigError, LedgerError
+from router.events import TopicPartition, topic_of
 from router.ledger import alerts, audit, store
+from router.ledger.rows import Shard
 from router.objects import FolderObjectStore
 from router.ports import Bus, Clock, Ids
 from router.recipients import build_recipients
@@ -13,6 +16,9 @@ from router.routing.lint import check
 from router.service import build_bus, build_ledger, build_routes, topics_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
+
+MOST_LATE: Final = 20  # shards looked at
+DAY_MS: Final = 86_400_000
 
 
 class Finding(NamedTuple):
@@ -100,9 +106,50 @@ async def _ledger(settings: Settings, clock: Clock) -> list[Finding]:
         raised = await ledger.read(alerts.open_alerts)
     finally:
         await ledger.close()
-    findings = [Finding("ledger", "ok", f"{len(shards)} shards", "")]
+    findings = [Finding("ledger", "ok", f"{len(shards)} shards", ""), *await _late(settings, shards, clock)]
     if broken is not None:
         findings.append(Finding("audit", "wrong", f"row {broken} does not follow from the one before", "keep the file"))
     if raised:
         findings.append(Finding("alerts", "mind", f"{len(raised)} open", "`lgsp alerts`"))
     return findings
+
+
+async def _late(settings: Settings, shards: Sequence[Shard], clock: Clock) -> list[Finding]:
+    """Shards whose oldest record not accepted has used up half of its topic's retention: soon it would be deleted."""
+    bus = build_bus(settings, clock)
+    try:
+        await bus.open()
+    except (BusError, OSError):
+        return []  # the examination of the bus has said so
+    kept = settings.bus.retention_days
+    try:
+        ages = await _ages(bus, shards, clock)
+    except BusError:
+        return []
+    finally:
+        await bus.close()
+    return [
+        Finding(
+            "lag",
+            "mind",
+            f"{place.topic}/{place.partition}: not accepted for {age:.1f} of {kept:g} days",
+            "is delivery running? See `lgsp status`",
+        )
+        for place, age in ages.items()
+        if age > kept / 2
+    ]
+
+
+async def _ages(bus: Bus, shards: Sequence[Shard], clock: Clock) -> dict[TopicPartition, float]:
+    """The age in days of the oldest record not accepted, of shards that are behind."""
+    reader = await bus.reader("lgsp-doctor")
+    places = {TopicPartition(topic_of(shard.recipient), shard.partition): shard.position for shard in shards}
+    ends = await reader.latest(places)
+    behind = [place for place, position in places.items() if position < ends[place]]
+    ages: dict[TopicPartition, float] = {}
+    for place in behind[:MOST_LATE]:
+        await reader.set({place: places[place]})
+        for record in (await reader.next(1, 2.0)).get(place, ()):
+            ages[place] = (clock.now() / 1000 - record.timestamp) / DAY_MS
+    await reader.close()
+    return ages
