@@ -7,32 +7,12 @@ from typing import Any, Final
 
 from router.sdk.dates import COMPACT
 from router.sdk.fields import Codes, Field, write
+from router.sdk.national import CHANNEL, FEE, PROGRESS, STATUS
 from router.sdk.records import Dossier, ProgressLine, SupplementRound
 
-STATUS: Final = Codes(
-    {
-        "1": "SUBMITTED",
-        "2": "ACCEPTED",
-        "3": "NOT_ACCEPTED",
-        "4": "PROCESSING",
-        "5": "SUPPLEMENT_REQUESTED",
-        "6": "FINANCIAL_OBLIGATION",
-        "7": "WITHDRAWN",
-        "8": "STOPPED",
-        "9": "RESULT_READY",
-        "10": "RESULT_RETURNED",
-    }
-)
-CHANNEL: Final = Codes({"1": "DIRECT", "2": "ONLINE", "3": "POSTAL"})
 KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"}, "CITIZEN")
 PAID: Final = Codes({"0": "NOT_PAID", "1": "PAID"})
 
-FEE: Final = (
-    Field("MaPhiLePhi", "code"),
-    Field("TenPhiLePhi", "name", required=True),
-    Field("Gia", "amount", number=True, required=True),
-    Field("HinhThucThu", "collection"),
-)
 PAPER: Final = (
     Field("TenGiayTo", "name", required=True),
     Field("KhoaTep", "object_key", required=True),
@@ -71,17 +51,6 @@ DOSSIER: Final = (
     Field("TaiLieuNop", "papers", fields=PAPER, many=True),
     Field("DanhSachGiayToKetQua", "results", fields=PAPER, many=True),
     Field("DanhSachLePhi", "fees", fields=FEE, many=True),
-)
-PROGRESS: Final = (
-    Field("MaHoSo", "code", required=True),
-    Field("NguoiXuLy", "officer", required=True),
-    Field("ChucDanh", "title"),
-    Field("ThoiDiemXuLy", "processed_at", format=COMPACT, required=True),
-    Field("PhongBanXuLy", "unit", required=True),
-    Field("NoiDungXuLy", "content", required=True),
-    Field("TrangThai", "status", codes=STATUS, required=True),
-    Field("NgayBatDau", "started_at", format=COMPACT),
-    Field("NgayKetThucTheoQuyDinh", "due_at", format=COMPACT),
 )
 SUPPLEMENT: Final = (
     Field("id", "round_id", required=True),

@@ -14,6 +14,7 @@ from connectors.one_stop import mapping
 from router.sdk import DOCUMENT_ID, DOSSIER_CODE, BadRequest, Emission, Received, Reference, Request
 from router.sdk.dates import COMPACT, local_date
 from router.sdk.fields import Field, read
+from router.sdk.national import PROGRESS
 from router.sdk.records import Document, DocumentStatus, Dossier, LandFile, ProgressLine, SupplementRound
 from router.sdk.webhooks import json_body, record_of, reply
 
@@ -36,7 +37,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "CoKetQua": Kind("dossier.result_ready", Dossier, mapping.DOSSIER),
     "TraKetQua": Kind("dossier.result_returned", Dossier, mapping.DOSSIER),
     "DinhChinh": Kind("dossier.corrected", Dossier, mapping.DOSSIER),
-    "TienDo": Kind("dossier.progressed", ProgressLine, mapping.PROGRESS),
+    "TienDo": Kind("dossier.progressed", ProgressLine, PROGRESS),
     "YeuCauBoSung": Kind("dossier.supplement_requested", SupplementRound, mapping.SUPPLEMENT),
     "DaBoSung": Kind("dossier.supplement_answered", SupplementRound, mapping.SUPPLEMENT),
     "HoSoDatDai": Kind("land.file_submitted", LandFile, mapping.LAND, "L1"),

@@ -7,27 +7,13 @@ from typing import Any, Final
 
 from router.sdk.dates import COMPACT, SLASHED
 from router.sdk.fields import Codes, Field, write
+from router.sdk.national import CHANNEL, FEE, STATUS
 from router.sdk.records import DocumentStatus, Dossier, LandFile, Record
 
-STATUS: Final = Codes(
-    {
-        "1": "SUBMITTED",
-        "2": "ACCEPTED",
-        "3": "NOT_ACCEPTED",
-        "4": "PROCESSING",
-        "5": "SUPPLEMENT_REQUESTED",
-        "6": "FINANCIAL_OBLIGATION",
-        "7": "WITHDRAWN",
-        "8": "STOPPED",
-        "9": "RESULT_READY",
-        "10": "RESULT_RETURNED",
-    }
-)
 PAYMENT: Final = Codes({"0": "NOT_PAID", "1": "PENDING", "2": "PAID", "3": "CANCELLED", "4": "REFUNDED"})
 #: A payment message counts from *paid* (L10); only the dossier has an axis of five.
 PAYMENT_MESSAGE: Final = Codes({"1": "PAID", "0": "NOT_PAID", "2": "PENDING", "3": "CANCELLED", "4": "REFUNDED"})
 RETURN: Final = Codes({"": "NOT_STARTED", "0": "ON_SITE", "1": "POSTED", "2": "DELIVERED"})
-CHANNEL: Final = Codes({"1": "DIRECT", "2": "ONLINE", "3": "POSTAL"})
 #: 3 and 4 of the levels until 2022, and their names since Decree 42/2022/NĐ-CP.
 LEVEL: Final = Codes({"một phần": "PARTIAL", "toàn trình": "FULL", "3": "PARTIAL", "4": "FULL"})
 KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"})
@@ -65,12 +51,6 @@ APPLICANT: Final = (
     Field("SoDienThoai", "phone"),
     Field("Email", "email"),
 )
-FEE: Final = (
-    Field("MaPhiLePhi", "code"),
-    Field("TenPhiLePhi", "name", required=True),
-    Field("Gia", "amount", number=True, required=True),
-    Field("HinhThucThu", "collection"),
-)
 DOSSIER: Final = (
     Field("MaHoSo", "code", required=True),
     Field("MaHoSoKhac", "alternative_code"),
@@ -98,17 +78,6 @@ DOSSIER: Final = (
     Field("DanhSachGiayToKetQua", "results", fields=ATTACHMENT, many=True),
     Field("DanhSachLePhi", "fees", fields=FEE, many=True),
     Field("HoSoCoThanhPhanSoHoa", "digitised", flag=True),
-)
-PROGRESS: Final = (
-    Field("MaHoSo", "code", required=True),
-    Field("NguoiXuLy", "officer", required=True),
-    Field("ChucDanh", "title"),
-    Field("ThoiDiemXuLy", "processed_at", format=COMPACT, required=True),
-    Field("PhongBanXuLy", "unit", required=True),
-    Field("NoiDungXuLy", "content", required=True),
-    Field("TrangThai", "status", codes=STATUS, required=True),
-    Field("NgayBatDau", "started_at", format=COMPACT),
-    Field("NgayKetThucTheoQuyDinh", "due_at", format=COMPACT),
 )
 SUPPLEMENT: Final = (
     Field("MaHoSo", "code", required=True),

@@ -157,7 +157,7 @@ class Story:
         codec = self.service.codec
         record = codec.decode(shown.editions[0][1].value)
         record["parcels"] = [{"parcel_number": "215", "map_sheet": "12", "area": 120.5}]
-        return codec.encode("land.file_submitted", _with_defaults(record))
+        return codec.encode("land.file_submitted", record)
 
     def _operations(self) -> Operations:
         return Operations(self.service.ledger, self.clock, self.service.lock)
@@ -176,10 +176,3 @@ class Story:
         findings += [Finding("state", "one-stop-h39", "", text) for text in self.world.one_stop.illegal]
         findings += [Finding("extra", "dead letter", "", name) for name in self._letters]
         return findings
-
-
-def _with_defaults(record: dict[str, object]) -> dict[str, object]:
-    parcels = record["parcels"]
-    assert isinstance(parcels, list)
-    empty = {"address": None, "origin": None, "purpose": None, "term": None}
-    return {**record, "parcels": [{**empty, **parcel} for parcel in parcels]}

@@ -10,6 +10,7 @@ from connectors.national_portal import mapping
 from connectors.national_portal.connector import NationalPortal
 from connectors.national_portal.simulator import NationalPortalSimulator
 from router.sdk import Checked, Unauthorised
+from router.sdk.national import STATUS
 from router.sdk.testing import answer_json
 from router.sdk.testing.cases import Outbound
 from router.sdk.testing.quirks import Quirk
@@ -144,4 +145,4 @@ def test_progress_goes_in_chunks_of_ten() -> None:
     ("status", "code"), [("SUPPLEMENT_REQUESTED", "5"), ("FINANCIAL_OBLIGATION", "6"), ("STOPPED", "8")]
 )
 def test_a_paused_status_is_never_rewritten(status: str, code: str) -> None:
-    assert mapping.STATUS.write(status) == code
+    assert STATUS.write(status) == code
