@@ -43,6 +43,7 @@ from router.sdk.dates import local_date
 from router.settings import Settings
 
 SWEEP_EVERY = 1.0
+ROUTES_EVERY = 30.0
 KEEP_FOR_EVER = -1
 
 
@@ -207,7 +208,7 @@ class Service:
     def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if self.hop is not None:
-            parts.append(self.hop.run)
+            parts += [self.hop.run, self._keep_the_date]
         if self.delivery is not None:
             parts += [self.delivery.run, self._sweep_waiting]
         if "ingress" in self.settings.roles:
@@ -256,6 +257,12 @@ class Service:
                     if self.delivery is not None:
                         self.delivery.outbox.wake()
             await self._pause(SWEEP_EVERY)
+
+    async def _keep_the_date(self) -> None:
+        """Addressees are resolved for today: at midnight in Vietnam the routes move on."""
+        while not self._stopping.is_set():
+            self.routes = self.routes.on(local_date(self.clock.business()))
+            await self._pause(ROUTES_EVERY)
 
     def _sources(self) -> list[PolledSource]:
         return [

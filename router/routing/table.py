@@ -87,6 +87,10 @@ class Routes:
     def __init__(self, rules: Sequence[Rule], registry: Registry, today: date) -> None:
         self.rules, self.registry, self.today = tuple(rules), registry, today
 
+    def on(self, day: date) -> Routes:
+        """The same rules and registry on another day; itself if it is that day already."""
+        return self if day == self.today else Routes(self.rules, self.registry, day)
+
     def decide(self, facts: Facts) -> Decision:
         """Where an event with these facts goes."""
         if not facts.type or not facts.source:

@@ -247,3 +247,16 @@ def test_successions_and_parents_in_a_circle_come_to_an_end(successions, parents
             chain = registry.chain(resolved.agency)
             assert len(chain) == len({agency.id for agency in chain})
             assert registry.recipient(resolved.agency, "one_stop") is None
+
+
+def test_routes_move_on_with_the_day_and_stay_the_same_within_it() -> None:
+    routes = Routes([], shipped_registry(), date(2025, 6, 30))
+    assert routes.on(date(2025, 6, 30)) is routes
+    after = routes.on(date(2025, 7, 1))
+    asked = Facts("dossier.submitted", "portal", addressed_to="H39")
+    before = routes.resolve(asked)
+    assert isinstance(before, Active)
+    assert before.agency.id == "long-an"
+    resolved = after.resolve(asked)
+    assert isinstance(resolved, Active)
+    assert resolved.agency.id == "tay-ninh"
