@@ -1,6 +1,6 @@
 """Everything a connector imports, and nothing it does not need."""
 
-from router.errors import BadRequest, ConfigError, IngressError, ObjectError, TooLarge, Unauthenticated
+from router.errors import BadRequest, ConfigError, IngressError, NotReceived, ObjectError, TooLarge, Unauthenticated
 from router.ports import Clock
 from router.sdk.connector import Connector, ConnectorConfig, Context
 from router.sdk.event import Event
@@ -54,6 +54,7 @@ __all__ = [
     "Invalid",
     "Limits",
     "Manifest",
+    "NotReceived",
     "ObjectError",
     "Operation",
     "Outcome",
