@@ -59,7 +59,7 @@ class Files:
 
     def _path(self, url: Any, where: str) -> str:
         path = str(url or "").removeprefix(self._base)
-        if not path.startswith("/") or path.startswith("//"):
+        if not path.startswith("/"):
             raise _no_file(where)
         return path
 

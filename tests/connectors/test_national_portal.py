@@ -203,6 +203,12 @@ async def test_a_look_up_that_is_refused_is_not_taken_for_nothing_found() -> Non
         assert asked(rig) == [LOOK_UP]
 
 
+async def test_a_supplement_is_an_update_that_needs_no_look_up() -> None:
+    async with running(kit(strategy="lookup")) as rig:
+        await rig.deliver(outbound("dossier.supplement_requested"))
+        assert asked(rig) == [UPDATE]
+
+
 async def test_a_supplement_of_a_dossier_that_the_portal_does_not_have_is_rejected(rig: Rig) -> None:
     event = outbound("dossier.supplement_requested").event.event()
     with pytest.raises(Rejected, match="unknown_dossier"):
@@ -240,6 +246,20 @@ async def test_calls_that_meet_an_ended_session_at_once_renew_it_once(rig: Rig) 
     await rig.deliver(ACCEPTED)
     portal(rig).end_sessions()
     await asyncio.gather(*(rig.deliver(READY) for _ in range(5)))
+    assert logins(rig) == 2
+
+
+async def test_a_call_that_learns_late_that_its_session_ended_takes_the_one_renewed_meanwhile(rig: Rig) -> None:
+    await rig.deliver(ACCEPTED)
+    portal(rig).end_sessions()
+    rig.plan(ACCEPTED, Quirk.SLOW)
+    late = asyncio.create_task(rig.deliver(READY))
+    while not rig.simulator.quirks.hits:
+        rig.simulator.requested.clear()
+        await rig.simulator.requested.wait()
+    await rig.deliver(READY)
+    await rig.clock.advance(rig.simulator.quirks.delay)
+    await late
     assert logins(rig) == 2
 
 
@@ -474,6 +494,11 @@ async def test_instalments_of_one_notice_are_different_payments(rig: Rig) -> Non
 async def test_evidence_that_names_neither_payment_nor_notice_is_refused(rig: Rig) -> None:
     with pytest.raises(BadRequest, match="MaThamChieu or MaThongBaoThue"):
         await handle(rig, EVIDENCE, MaThamChieu=None, MaThongBaoThue=None)
+
+
+async def test_a_receipt_comes_from_its_address_only_not_from_claims_in_the_message(rig: Rig) -> None:
+    claim = {"name": "x", "MaThanhPhanHoSo": "x", "url": "key", "HashTepTin": "x", "DungLuong": 1, "LoaiTep": "x"}
+    assert (await handle(rig, EVIDENCE, ChungTu=[claim])).record.receipts == ()
 
 
 def paper(url: Any, **more: Any) -> dict[str, Any]:
