@@ -65,6 +65,9 @@ async def test_a_service_that_is_ended_in_mid_work_loses_nothing(tmp_path: Path,
         await world.start(stack)
         config = configured(world, tmp_path)
         service = await start(config)
+        stack.callback(
+            lambda: service.kill() if service.returncode is None else None
+        )  # a failed test leaves none behind
         world.connect(f"http://127.0.0.1:{port_of(config)}")
         codes = [people.dossier_code(COMMUNE, clock.business().date(), number) for number in range(1, DOSSIERS + 1)]
         for index, code in enumerate(codes, 1):
