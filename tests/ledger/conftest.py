@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 
 from router.ledger import store
 from router.ledger.migrations import revision
-from router.ledger.tables import metadata
+from router.ledger.schema import metadata
 from router.ports import Ledger
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import PARTITIONS, RECIPIENT, in_memory, opened

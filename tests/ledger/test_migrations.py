@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from router.errors import ConfigError
 from router.ledger.migrate import migrate_ledger
 from router.ledger.migrations import revision
-from router.ledger.tables import metadata
+from router.ledger.schema import metadata
 from tests.ledger.harness import in_memory
 
 VERSIONS = sorted((Path(revision.FOLDER) / "versions").glob("*.py"))

@@ -1,0 +1,12 @@
+"""Procedure instances, their timers and the dossier facts that reports count."""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables."""

@@ -1,0 +1,1 @@
+"""The tables of procedures: instances, timers, and the facts of dossiers that reports count."""

@@ -1,0 +1,1 @@
+"""The tables of the agency registry's change feed."""

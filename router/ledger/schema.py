@@ -1,0 +1,8 @@
+"""All tables of the ledger: importing this module registers every part's tables on one ``metadata``."""
+
+from __future__ import annotations
+
+from router.ledger import procedure_tables, registry_tables, replay_tables
+from router.ledger.tables import metadata
+
+__all__ = ["metadata", "procedure_tables", "registry_tables", "replay_tables"]
