@@ -59,35 +59,72 @@ class PartMissing(Exception):
     """What a part needs is not on this machine; the text says what."""
 
 
+class Broker:
+    """A broker whose data outlives its process: ``start``, ``kill`` (as ``kill -9``) and ``start`` again."""
+
+    def __init__(self, jars: Path, folder: Path) -> None:
+        self._jars, self._folder = jars, folder
+        self._watch: subprocess.Popen[bytes] | None = None
+        self.port, controller = free_ports()
+        self._properties = folder / "server.properties"
+        self._properties.write_text(PROPERTIES.format(port=self.port, controller=controller, folder=folder))
+        name = "bGdzcC1yb3V0ZXItdGVzdA"
+        run_java(jars, "kafka.tools.StorageTool", "format", "-t", name, "-c", str(self._properties))
+
+    @property
+    def bootstrap(self) -> str:
+        """Its ``host:port``."""
+        return f"127.0.0.1:{self.port}"
+
+    def launch(self) -> None:
+        """Start its process, at the same address and over the same data as before."""
+        with (self._folder / "server.log").open("ab") as log:
+            self._watch = subprocess.Popen(
+                [sys.executable, "-c", WATCH, *java(self._jars), "kafka.Kafka", str(self._properties)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start(self) -> None:
+        """``launch``, and wait until it answers."""
+        self.launch()
+        assert self._watch is not None
+        wait_ready(self._watch, self.port, self._folder / "server.log")
+
+    def kill(self) -> None:
+        """End its process at once."""
+        if self._watch is not None:
+            assert self._watch.stdin is not None
+            self._watch.stdin.close()
+            self._watch.wait(20)
+            self._watch = None
+
+
+@contextmanager
+def own_broker() -> Iterator[Broker]:
+    """A broker for the length of the block, started. Raises ``PartMissing``."""
+    jars = fetched_jars()
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-kafka-"))
+    try:
+        broker = Broker(jars, folder)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def running_kafka() -> Iterator[str]:
     """A broker's ``host:port`` for the length of the block. Raises ``PartMissing``."""
     if existing := os.environ.get("LGSP_TEST_KAFKA"):
         yield existing
         return
-    jars = fetched_jars()
-    folder = Path(tempfile.mkdtemp(prefix="lgsp-kafka-"))
-    try:
-        port, controller = free_ports()
-        properties = folder / "server.properties"
-        properties.write_text(PROPERTIES.format(port=port, controller=controller, folder=folder))
-        run_java(jars, "kafka.tools.StorageTool", "format", "-t", "bGdzcC1yb3V0ZXItdGVzdA", "-c", str(properties))
-        with (folder / "server.log").open("wb") as log:
-            watch = subprocess.Popen(
-                [sys.executable, "-c", WATCH, *java(jars), "kafka.Kafka", str(properties)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                wait_ready(watch, port, folder / "server.log")
-                yield f"127.0.0.1:{port}"
-            finally:
-                assert watch.stdin is not None
-                watch.stdin.close()
-                watch.wait(20)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_broker() as broker:
+        yield broker.bootstrap
 
 
 def fetched_jars() -> Path:

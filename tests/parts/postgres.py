@@ -94,35 +94,67 @@ class Server:
             await connection.close()
 
 
+class Cluster:
+    """A server whose data outlives its processes: ``start``, ``kill`` (immediate, as in a crash), ``start`` again."""
+
+    def __init__(self, programs: Path, user: str, folder: Path) -> None:
+        self._user, self._folder = user, folder
+        self._watch: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+        if user:
+            shutil.chown(folder, user)
+        initialise(programs, user, folder / "data")
+        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        self._command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(self._port), *settings]
+        self.server = Server(f"postgresql://postgres@127.0.0.1:{self._port}/postgres")
+
+    def launch(self) -> None:
+        """Start its processes, at the same address and over the same data as before."""
+        with (self._folder / "server.log").open("ab") as log:
+            self._watch = subprocess.Popen(
+                [sys.executable, "-c", WATCH, self._user, *self._command],
+                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=self._folder,
+            )  # fmt: skip
+
+    def start(self) -> None:
+        """``launch``, and wait until it lets clients in."""
+        self.launch()
+        assert self._watch is not None
+        wait_ready(self._watch, self._port, self._folder / "server.log")
+
+    def kill(self) -> None:
+        """End all its processes at once, without a checkpoint."""
+        if self._watch is not None:
+            assert self._watch.stdin is not None
+            self._watch.stdin.close()
+            self._watch.wait(20)
+            self._watch = None
+
+
+@contextmanager
+def own_cluster() -> Iterator[Cluster]:
+    """A server for the length of the block, started. Raises ``PartMissing``."""
+    programs, user = found_programs(), server_user()
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-"))
+    try:
+        cluster = Cluster(programs, user, folder)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def running_postgres() -> Iterator[Server]:
     """A server for the length of the block. Raises ``PartMissing``."""
     if existing := os.environ.get("LGSP_TEST_POSTGRES"):
         yield Server(existing)
         return
-    programs, user = found_programs(), server_user()
-    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-"))
-    try:
-        if user:
-            shutil.chown(folder, user)
-        initialise(programs, user, folder / "data")
-        port = free_port()
-        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), *settings]
-        with (folder / "server.log").open("wb") as log:
-            watch = subprocess.Popen(
-                [sys.executable, "-c", WATCH, user, *command],
-                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=folder,
-            )  # fmt: skip
-            try:
-                wait_ready(watch, port, folder / "server.log")
-                yield Server(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-            finally:
-                assert watch.stdin is not None
-                watch.stdin.close()
-                watch.wait(20)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_cluster() as cluster:
+        yield cluster.server
 
 
 def found_programs() -> Path:

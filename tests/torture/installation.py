@@ -1,0 +1,163 @@
+"""A whole installation for these tests: partners that record, a proxy before each, and the router's processes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from router.clock import SystemClock
+from router.ledger.engine import open_ledger
+from router.ledger.migrate import migrate_ledger
+from router.lock import DirectoryLock
+from router.operations import Operations
+from router.ports import Ledger
+from router.service import build_bus, topics_of
+from router.settings import Settings, load_settings
+from tests.parts.fault_proxy import FaultProxy
+from tests.torture.load import Load
+from tests.torture.partner import Partner
+from tests.torture.process import ServiceProcess
+
+SOURCE = "counter"
+CLASSES = {"plain": "natural_key", "asked": "checked", "once": "none"}
+PARTITIONS = 3
+LEASE_SECONDS = 2.0
+RULES = """rules:
+  - name: everything to all partners
+    match: {type: "dossier.*"}
+    to: [plain, asked, once]
+"""
+METADATA = "Metadata-Version: 2.1\nName: lgsp-torture\nVersion: 1\n"
+ENTRY_POINTS = "[lgsp.connectors]\nrecorder = tests.torture.recorder:Recorder\n"
+
+
+@dataclass
+class Installation:
+    """Partners and proxies by recipient; ``settings`` of all processes; ``path`` on which the connector is found."""
+
+    folder: Path
+    partners: Mapping[str, Partner]
+    proxies: Mapping[str, FaultProxy]
+    settings: Settings
+    config: Path
+    path: Path
+    processes: list[ServiceProcess] = field(default_factory=list)
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def start(self, count: int = 1, limits: Callable[[], None] | None = None) -> list[ServiceProcess]:
+        """Start further processes and wait until they are ready."""
+        made = [self.process(limits) for _ in range(count)]
+        await asyncio.gather(*(process.start() for process in made))
+        return made
+
+    def process(self, limits: Callable[[], None] | None = None) -> ServiceProcess:
+        """One more process, not started."""
+        log = self.folder / f"process-{next(self.numbers)}.log"
+        made = ServiceProcess(self.config, log, [self.path], limits)
+        self.processes.append(made)
+        return made
+
+    def urls(self) -> list[str]:
+        """Where the router can be reached now."""
+        return [p.url for p in self.processes if p.url and p.running and not p.stopped]
+
+    def load(self, dossiers: int, length: int, **changes: Any) -> Load:
+        """A source that sends so much."""
+        return Load(SOURCE, self.urls, dossiers, length, **changes)
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncIterator[Ledger]:
+        """The ledger, as an operator's command opens it."""
+        opened = open_ledger(self.settings.ledger_url, SystemClock(), lease_seconds=LEASE_SECONDS)
+        await opened.open()
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+    def operations(self, ledger: Ledger) -> Operations:
+        """What an operator can do."""
+        lock = DirectoryLock(self.settings.data) if self.settings.embedded else None
+        return Operations(ledger, SystemClock(), lock)
+
+    def words(self) -> str:
+        """The last words of all processes."""
+        return "\n".join(f"--- {number}: {p.last_words()}" for number, p in enumerate(self.processes))
+
+
+@asynccontextmanager
+async def installation(
+    folder: Path, *, bus: str = "embedded", ledger: str = "sqlite", data: Path | None = None, seed: int = 0
+) -> AsyncIterator[Installation]:
+    """Partners, proxies and configuration; all processes that a test started end with the block."""
+    async with AsyncExitStack() as stack:
+        partners: dict[str, Partner] = {}
+        proxies: dict[str, FaultProxy] = {}
+        for number, (name, idempotency) in enumerate(CLASSES.items()):
+            partner = Partner(name, folder, knows_repetitions=idempotency == "natural_key", seed=seed + number)
+            await partner.start()
+            stack.push_async_callback(partner.stop)
+            proxy = FaultProxy(partner.port)
+            await proxy.up()
+            stack.push_async_callback(proxy.close)
+            partners[name], proxies[name] = partner, proxy
+        config = written(folder, bus, ledger, data or folder / "data", proxies)
+        settings = load_settings(config)
+        await prepare(settings)
+        made = Installation(folder, partners, proxies, settings, config, entry_point(folder))
+        stack.push_async_callback(ended, made.processes)
+        yield made
+
+
+async def ended(processes: Sequence[ServiceProcess]) -> None:
+    """No process outlives its test."""
+    await asyncio.gather(*(process.kill() for process in processes))
+
+
+async def prepare(settings: Settings) -> None:
+    """What ``lgsp migrate`` and ``lgsp topics create`` do, where processes do not do it themselves."""
+    if settings.embedded:
+        return
+    await migrate_ledger(settings.ledger_url, None)
+    bus = build_bus(settings, SystemClock())
+    await bus.open()
+    try:
+        await bus.create(topics_of(settings))
+    finally:
+        await bus.close()
+
+
+def written(folder: Path, bus: str, ledger: str, data: Path, proxies: Mapping[str, FaultProxy]) -> Path:
+    """The configuration file of all processes."""
+    (folder / "rules.yaml").write_text(RULES, "utf-8")
+    lines = [
+        f'data = "{data}"',
+        f'bus = {{url = "{bus}", partitions = {PARTITIONS}, kafka = {{replication = 1, min_insync_replicas = 1}}}}',
+        f'ledger = {{url = "{ledger}", lease_seconds = {LEASE_SECONDS}}}',
+        "http = {port = 0}",
+        "delivery = {grace = 5.0}",
+        f'routing = {{rules = "{folder / "rules.yaml"}"}}',
+        f'[recipients.{SOURCE}]\nconnector = "recorder"\nconfig = {{http = {{base_url = "http://127.0.0.1:1"}}}}',
+    ]
+    for name, proxy in proxies.items():
+        http = f'{{base_url = "http://127.0.0.1:{proxy.port}", connect_timeout = 1.0}}'
+        lines.append(
+            f'[recipients.{name}]\nconnector = "recorder"\nconfig = {{http = {http}, idempotency = "{CLASSES[name]}"}}'
+        )
+    config = folder / "lgsp.toml"
+    config.write_text("\n".join(lines), "utf-8")
+    return config
+
+
+def entry_point(folder: Path) -> Path:
+    """A folder that, on the import path, registers the recording connector as an installed package would."""
+    package = folder / "site" / "lgsp_torture-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text(METADATA, "utf-8")
+    (package / "entry_points.txt").write_text(ENTRY_POINTS, "utf-8")
+    return package.parent

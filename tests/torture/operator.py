@@ -1,0 +1,68 @@
+"""The operator of these tests: answers for what only a person may decide, until nothing is left to be delivered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from router.errors import LedgerUnavailable, OrderRefused
+from router.ledger.query import DeadFilter
+from router.ledger.rows import State, Verb
+from router.operations import Operations
+from tests.torture.installation import Installation
+from tests.torture.load import Sent
+
+LOOK_EVERY = 0.1
+WHO = "trực ban"
+WHY = "đã hỏi đối tác"
+
+
+async def settle(made: Installation, sent: Sequence[Sent], *, limit: float) -> None:
+    """Wait until all that was received had its effect at every partner and nothing is unfinished in the ledger.
+
+    An uncertain delivery is skipped if the partner has it, and replayed if not. Fails with what is missing.
+    """
+    try:
+        async with asyncio.timeout(limit), made.ledger() as ledger:
+            operations = made.operations(ledger)
+            while missing(made, sent) or not await quiet(operations):
+                await answer(made, operations)
+                await asyncio.sleep(LOOK_EVERY)
+    except TimeoutError:
+        raise AssertionError(f"not delivered in {limit} s: {missing(made, sent)[:20]}\n{made.words()}") from None
+
+
+def missing(made: Installation, sent: Sequence[Sent]) -> list[tuple[str, str]]:
+    """Deliveries that had no effect yet, as (recipient, code)."""
+    source = "counter"
+    return [
+        (name, event.code)
+        for name, partner in made.partners.items()
+        for event in sent
+        if not partner.took(source, event.id)
+    ]
+
+
+async def quiet(operations: Operations) -> bool:
+    """Whether no delivery is unfinished."""
+    try:
+        backlogs = (await operations.status()).backlogs
+    except LedgerUnavailable:
+        return False
+    return not any(row.waiting or row.calling or row.dead or row.uncertain for row in backlogs)
+
+
+async def answer(made: Installation, operations: Operations) -> None:
+    """Decide for every uncertain delivery there is."""
+    try:
+        listed = await operations.dead(DeadFilter(), 200)
+    except LedgerUnavailable:
+        return
+    for named in listed:
+        row = named.delivery
+        assert row.state is State.UNCERTAIN, f"{named.name} is {row.state}: {row.failure}"
+        verb = Verb.SKIP if made.partners[named.recipient].took(row.source, row.event_id) else Verb.REPLAY
+        try:
+            await operations.order(named.name, verb, who=WHO, why=WHY)
+        except (OrderRefused, LedgerUnavailable):
+            continue  # looked at again in the next round

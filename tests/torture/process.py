@@ -1,0 +1,117 @@
+"""One ``lgsp run`` as its own process: started, signalled, waited for; its log is kept in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "from router.cli.main import main; main()"
+START_LIMIT = 40.0
+END_LIMIT = 30.0
+
+
+class ServiceProcess:
+    """A process of an installation. ``url`` is where it listens, once it is ready."""
+
+    def __init__(self, config: Path, log: Path, path: Sequence[Path], limits: Any = None) -> None:
+        self._config, self._log, self._limits = config, log, limits
+        entries = [str(entry) for entry in (*path, ROOT)]
+        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entries)}
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self.url = ""
+        self.stopped = False
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives (frozen or not)."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready. Fails with the end of its log if it ends before."""
+        await self.launch()
+        await self.ready()
+
+    async def launch(self) -> None:
+        """Start it."""
+        self._ready.clear()
+        self.url = ""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", RUN, "run", "--config", str(self._config),
+            stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, env=self._environment,
+            preexec_fn=self._limits,
+        )  # fmt: skip
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    async def ready(self) -> None:
+        """Wait until it says so."""
+        assert self._reading is not None
+        ready = asyncio.create_task(self._ready.wait())
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await asyncio.wait({ready, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        assert self._ready.is_set(), f"it did not start: {self.last_words()}"
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self.stopped = number is signal.SIGSTOP
+
+    async def kill(self) -> None:
+        """``kill -9``, and wait until it is gone."""
+        if self.running:
+            self.send(signal.SIGKILL)
+        await self.ended()
+
+    async def terminate(self) -> int:
+        """SIGTERM, and its exit code once it has ended."""
+        self.send(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; its exit code."""
+        if self._process is None or self._reading is None:
+            return 0
+        async with asyncio.timeout(END_LIMIT):
+            code = await self._process.wait()
+            await self._reading
+        self.url = ""
+        return code
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Lines of its log with this event name."""
+        lines = self._log.read_text("utf-8").splitlines() if self._log.exists() else []
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line.get("event") == name]
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self._log.read_text("utf-8")[-3000:] if self._log.exists() else "nothing"
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        with self._log.open("a", encoding="utf-8") as log:
+            while line := await process.stderr.readline():
+                text = line.decode("utf-8", "replace")
+                log.write(text)
+                log.flush()
+                if '"event": "ready"' in text:
+                    self.url = json.loads(text)["url"]
+                    self._ready.set()
