@@ -220,7 +220,7 @@ class Operations:
 
         def apply(conn: Connection, lease: Lease) -> None:
             mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
-            write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], now)
+            write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], now, {})
             leases.release(conn, [lease], clean=True)
 
         lease = await self._ledger.write(take)

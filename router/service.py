@@ -17,7 +17,7 @@ from router.bus.kafka_settings import KafkaSettings
 from router.codec import Codec, PackagedSchemas
 from router.delivery.calls import Kit
 from router.delivery.emissions import REPLY_TYPE
-from router.delivery.ownership import Ownership
+from router.delivery.ownership import DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import ConfigError, LedgerError
 from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
@@ -126,7 +126,12 @@ class Service:
         self.recipients = build_recipients(settings, clock, ids, self.objects, file)
         self.routes = build_routes(settings, clock)
         self.ownership = Ownership(
-            self.ledger, clock, str(ids.new()), length=settings.ledger.lease_seconds, exclusive=settings.embedded
+            self.ledger,
+            clock,
+            str(ids.new()),
+            length=settings.ledger.lease_seconds,
+            exclusive=settings.embedded,
+            roles={DELIVERY, INGRESS} & set(settings.roles),
         )
         self.hop = Hop(self.bus, lambda: self.routes, clock, HopSettings()) if "router" in settings.roles else None
         self.delivery = self._delivery() if "delivery" in settings.roles else None
@@ -251,8 +256,7 @@ class Service:
         sweep = WaitingSweep(self.ledger, self.clock)
         while not self._stopping.is_set():
             with suppress(LedgerError):
-                await self.ownership.take([WAITING])
-                lease = self.ownership.held(WAITING)
+                lease = await self.ownership.hold(WAITING)
                 while lease is not None and await sweep.sweep(lease):
                     if self.delivery is not None:
                         self.delivery.outbox.wake()
@@ -276,7 +280,7 @@ class Service:
             while not self._stopping.is_set():
                 pause = source.poll.every
                 with suppress(LedgerError):
-                    await self.ownership.take([source.lease])
+                    await self.ownership.hold(source.lease, INGRESS)
                     pause = await source.turn(self.clock, self.ids, lambda: self._may_poll(source.lease), self._alarm)
                 await self._pause(pause)
 

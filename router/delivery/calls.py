@@ -13,8 +13,18 @@ from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from router.delivery import emissions
-from router.delivery.health import Health
-from router.delivery.outcome import LANES_TO_JUDGE, Facts, Next, Work, accepted, after_call, after_check, resume_calling
+from router.delivery.health import LANES_TO_JUDGE, Health
+from router.delivery.opening import ALWAYS, Opening
+from router.delivery.outcome import (
+    Facts,
+    Next,
+    Work,
+    accepted,
+    after_call,
+    after_check,
+    describe,
+    resume_calling,
+)
 from router.events import (
     CE_ADDRESSED_TO,
     CE_CAUSATION_ID,
@@ -28,8 +38,10 @@ from router.ports import Clock, Ids
 from router.sdk.connector import Connector
 from router.sdk.event import Event
 from router.sdk.manifest import Idempotency, Manifest, Operation
-from router.sdk.outcomes import Checked, Invalid, Outcome, Receipt, Transient
+from router.sdk.outcomes import Checked, Closed, Invalid, Outcome, Receipt, Throttled, Transient
 
+PROBE_LIMIT: Final = 30.0  # seconds a partner may take to say that it answers
+LONGEST_THROTTLE: Final = 3_600.0  # a longer Retry-After is asked again after this
 IN_PLACE_WAIT: Final = wait_exponential(multiplier=0.2, max=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OPERATION: Final = Operation(name="none", events=(), idempotency=Idempotency.NATURAL_KEY)
@@ -55,6 +67,7 @@ class Recipient:
     manifest: Manifest
     concurrency: int
     limiter: AsyncLimiter | None = None
+    opening: Opening = ALWAYS
     health: Health = field(default_factory=Health)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -93,27 +106,66 @@ def mark_of(work: Work, now: int) -> Transition:
     return _transition(work.delivery, Next(State.CALLING, due, work.delivery.spent), attempts=0, now=now)
 
 
-async def call(kit: Kit, recipient: Recipient, work: Work, body: Body, may_start: Callable[[], bool]) -> Called:
+async def call(
+    kit: Kit, recipient: Recipient, work: Work, body: Body, may_start: Callable[[], bool], *, probe: bool = False
+) -> Called:
     """Hand the head to the connector and decide what follows. Raises ``NotStarted``."""
     head, started = work.delivery, kit.clock.now()
     answer = await _deliver(kit, recipient, work, event_of(kit, head, body), may_start)
     if isinstance(answer, NotStarted):
         raise answer
+    outcome = _learn(kit, recipient, work, answer, probe=probe)
     following = accepted(work, answer) or after_call(work, answer, _facts(kit, recipient, head, started))
-    outcome = _outcome_of(answer, following)
-    recipient.health.saw(head.key, kit.clock.now(), success=outcome in _PASSING)
     return _called(kit, head, following, outcome, started)
 
 
-async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body) -> Called:
+async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body, *, probe: bool = False) -> Called:
     """A head that was found in mid-call: ask the partner about it, or leave it to a person."""
     head, started = work.delivery, kit.clock.now()
     left = resume_calling(work)
     if left is not None:
         return _called(kit, head, left, Outcome.UNCERTAIN, started)
     checked = await _outcome(_asked(recipient, work, event_of(kit, head, body)))
+    if isinstance(checked, BaseException):
+        _learn(kit, recipient, work, checked, probe=probe)
+    elif checked is not Checked.UNKNOWN:
+        _learn(kit, recipient, work, Receipt(), probe=probe)
     following = after_check(work, checked, _facts(kit, recipient, head, started))
     return _called(kit, head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started)
+
+
+async def ask(kit: Kit, recipient: Recipient) -> bool:
+    """Ask a recipient that is down whether it answers at all, before a delivery is risked; a *no* puts the next probe
+    off.
+    """
+
+    async def asked() -> bool:
+        async with asyncio.timeout(PROBE_LIMIT):
+            return await recipient.connector.probe()
+
+    answer = await _outcome(asked())
+    reason = type(answer).__name__ if isinstance(answer, BaseException) else "no answer to the probe"
+    answers = answer is True
+    recipient.health.probed(kit.clock.now(), answers=answers, reason=reason, jitter=kit.ids.jitter())
+    return answers
+
+
+def _learn(kit: Kit, recipient: Recipient, work: Work, answer: Receipt | BaseException, *, probe: bool) -> Outcome:
+    """The outcome of a call, noted with what it says about the recipient as a whole."""
+    now, reason = kit.clock.now(), ""
+    if isinstance(answer, Receipt):
+        outcome = Outcome.DUPLICATE if answer.duplicate else Outcome.DELIVERED
+    else:
+        failure = describe(work, answer)
+        outcome, reason = Outcome(failure.outcome), f"{failure.reason} {failure.partner_code}".strip()
+    if isinstance(answer, Throttled):
+        recipient.health.pause(now + int(min(answer.seconds, LONGEST_THROTTLE) * 1_000_000), reason)
+    elif isinstance(answer, Closed):
+        recipient.health.pause(int(answer.until.timestamp() * 1_000_000), reason)
+    recipient.health.saw(
+        work.delivery.key, now, outcome, reason=reason, probe=probe, jitter=kit.ids.jitter() if reason else 0.0
+    )
+    return outcome
 
 
 def event_of(kit: Kit, head: Delivery, body: Body) -> Event:
@@ -189,13 +241,8 @@ async def _outcome(call: Awaitable[Any]) -> Any:
 def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int) -> Facts:
     now, health = kit.clock.now(), recipient.health
     passing = health.passing(head.key, head.last_at or head.accepted_at)
-    return Facts(now, started, passing, health.active_lanes(now, LANES_TO_JUDGE), kit.ids.jitter())
-
-
-def _outcome_of(answer: Receipt | BaseException, following: Next) -> Outcome:
-    if isinstance(answer, Receipt):
-        return Outcome.DUPLICATE if answer.duplicate else Outcome.DELIVERED
-    return Outcome(following.failure.outcome) if following.failure else Outcome.UNCLASSIFIED
+    active = health.active_lanes(now, LANES_TO_JUDGE)
+    return Facts(now, started, passing, active, kit.ids.jitter(), health.condition.down)
 
 
 def _called(kit: Kit, head: Delivery, following: Next, outcome: Outcome, started: int) -> Called:

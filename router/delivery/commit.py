@@ -6,16 +6,17 @@ becomes a dead letter ``ledger_refused``, so that one bad text stops nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from router.delivery import emissions
-from router.delivery.accept import Batch, identity_of, plain, refused
+from router.delivery.accept import Batch, plain, refused
+from router.delivery.ordering import apply_order
 from router.delivery.outcome import fingerprint
-from router.delivery.verdict import Situation, judge
 from router.errors import CommitUnknown, LedgerUnavailable, RowRefused, StalePosition, StaleVersion
-from router.ledger import alerts, audit, identity, orders, outbox, recipients, store
+from router.ledger import alerts, audit, orders, outbox, recipients, store
+from router.ledger.local import LocalRecipient
 from router.ledger.rows import (
     Accepted,
     Arrival,
@@ -27,7 +28,6 @@ from router.ledger.rows import (
     Shard,
     State,
     Transition,
-    Verb,
     Verdict,
 )
 from router.ports import Clock, Ledger
@@ -119,8 +119,10 @@ class Committed:
 class GroupCommit:
     """Runs groups against the ledger."""
 
-    def __init__(self, ledger: Ledger, leases: Leases, clock: Clock) -> None:
-        self._ledger, self._leases, self._clock = ledger, leases, clock
+    def __init__(
+        self, ledger: Ledger, leases: Leases, clock: Clock, local: Mapping[str, LocalRecipient] | None = None
+    ) -> None:
+        self._ledger, self._leases, self._clock, self._local = ledger, leases, clock, local or {}
 
     async def commit(self, group: Group) -> Committed:
         """One transaction, or as many as a bad row makes necessary.
@@ -141,7 +143,7 @@ class GroupCommit:
     async def _once(self, group: Group) -> Committed:
         leases = [lease for name in sorted(group.leases()) if (lease := self._leases.held(name)) is not None]
         now = self._clock.now()
-        return await self._ledger.write(lambda conn: write_group(conn, group, leases, now))
+        return await self._ledger.write(lambda conn: write_group(conn, group, leases, now, self._local))
 
     async def _apart(self, group: Group, failed: Exception) -> Committed:
         names = sorted(group.leases())
@@ -185,7 +187,9 @@ class GroupCommit:
             return Committed(reread=group.leases())
 
 
-def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: int) -> Committed:
+def write_group(
+    conn: Connection, group: Group, leases: Sequence[Lease], now: int, local: Mapping[str, LocalRecipient]
+) -> Committed:
     """The transaction: fence first, then accepts, changes, orders, stops and alerts."""
     held = store.fence(conn, leases)
     result = Committed(waiting=group.leases() - held)
@@ -202,8 +206,11 @@ def write_group(conn: Connection, group: Group, leases: Sequence[Lease], now: in
             result.reread.add(place.lease)  # memory knows another outcome
     for shard, order in group.orders:
         if order.lease in held:
-            apply = _refuse_order if group.refuse_orders else _order
-            result.ordered[order.id] = apply(conn, shard, order, now)
+            answer = (
+                _refuse_order(conn, order, now) if group.refuse_orders else apply_order(conn, shard, order, now, local)
+            )
+            if answer is not None:
+                result.ordered[order.id] = answer
     for stop in group.stops:
         recipients.set_recipient(conn, stop)
         audit.record(conn, now, who=ROUTER_SAYS, verb=stop.status, target=stop.recipient, why=stop.reason, detail={})
@@ -228,42 +235,6 @@ def _accept(conn: Connection, intake: Intake, now: int) -> list[Accepted]:
     return accepted
 
 
-def _order(conn: Connection, shard: Shard | None, order: Order, now: int) -> OrderResult:
-    if order.verb in (Verb.STOP, Verb.RESUME) or shard is None:
-        status = "stopped" if order.verb is Verb.STOP else "open"
-        recipients.set_recipient(conn, RecipientState(order.recipient, status, now, order.why, order.who))
-        if order.verb is Verb.RESUME:
-            alerts.clear_alert(conn, "recipient_stopped", order.recipient, now=now)
-        result = OrderResult(True, f"{order.recipient} is {status}")
-    else:
-        situation = _situation(conn, shard, order)
-        verdict = judge(order, situation, now=now)
-        if verdict.body is not None:
-            store.edit(conn, shard.id, order.seq, verdict.body, now=now)
-        if verdict.transition is not None:
-            store.apply(conn, [verdict.transition])
-            if verdict.resolve is not None:
-                same = identity_of(verdict.resolve.source.encode(), verdict.event_id.encode())
-                identity.wait(conn, verdict.resolve, same, now=now)
-        result = OrderResult(verdict.transition is not None, verdict.text)
-    orders.finish(conn, order, result, now=now)
-    return result
-
-
-def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
-    delivery = store.one(conn, shard.id, order.seq)
-    if delivery is None:
-        return Situation(shard.recipient, None, None, is_head=False, later_out=False)
-    oldest = store.lane(conn, shard.id, delivery.key, 0, 1)
-    return Situation(
-        shard.recipient,
-        delivery,
-        store.bodies(conn, shard.id, [order.seq]).get(order.seq),
-        is_head=bool(oldest) and oldest[0].seq == order.seq,
-        later_out=order.verb is Verb.RESTORE and store.later_out(conn, shard.id, delivery.key, order.seq),
-    )
-
-
 def _single(shard: Shard, position: int, arrival: Arrival, batch: Batch) -> Group:
     at = replace(shard, position=position)
     return Group(intakes=[Intake(at, Batch([arrival], arrival.offset + 1, batch.fingerprint))])
@@ -278,7 +249,9 @@ def _refuse_outcome(conn: Connection, shard: Shard, change: Transition, now: int
     """An outcome whose texts cannot be stored: a dead letter ``ledger_refused`` with a record on its topic."""
     failure = Failure("invalid", "ledger_refused", message="the ledger refused this outcome's texts")
     failure = replace(failure, cause=fingerprint(shard.recipient, "commit", failure))
-    bare = replace(change, state=State.DEAD, due=None, failure=failure, receipt=None, attempt=None, emissions=())
+    bare = replace(
+        change, state=State.DEAD, due=None, failure=failure, receipt=None, attempt=None, emissions=(), write=None
+    )
     body = store.bodies(conn, shard.id, [change.seq]).get(change.seq)
     delivery = store.one(conn, shard.id, change.seq)
     if body is not None and delivery is not None:
@@ -287,7 +260,7 @@ def _refuse_outcome(conn: Connection, shard: Shard, change: Transition, now: int
     store.apply(conn, [bare])
 
 
-def _refuse_order(conn: Connection, shard: Shard | None, order: Order, now: int) -> OrderResult:
+def _refuse_order(conn: Connection, order: Order, now: int) -> OrderResult:
     """An order that the database would not store the result of: answered, so that another may follow."""
     result = OrderResult(False, "the ledger refused what this order asks for")
     orders.finish(conn, order, result, now=now)

@@ -10,16 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import NamedTuple, Protocol
 
-from router.delivery.calls import Called, Kit, NotStarted, Recipient, call, emissions_of, mark_of, resume, work_of
+from router.delivery.calls import Called, Kit, NotStarted, Recipient, ask, call, emissions_of, mark_of, resume, work_of
 from router.delivery.shards import Owned
 from router.ledger import store
 from router.ledger.rows import Body, Delivery, State, Transition
 from router.ports import Ledger
 from router.sdk.manifest import Idempotency
-
-UNCOMMITTED: Final = 1_000  # outcomes that may wait for their commit before slots pause
 
 
 @dataclass(slots=True)
@@ -34,15 +32,30 @@ class Outcome:
 
 
 class Desk(Protocol):
-    """Where slots leave outcomes; ``may_call`` says whether a call of this shard may start at this moment."""
+    """Where slots leave outcomes. ``full``: as many wait for their commit as may; ``may_call`` says whether lease and
+    operators allow a call of this shard to start at this moment.
+    """
+
+    @property
+    def full(self) -> bool:
+        """Whether slots must pause."""
+        ...
 
     def leave(self, outcome: Outcome) -> None:
         """Take an outcome for the next commit."""
         ...
 
     def may_call(self, owned: Owned) -> bool:
-        """Whether lease and recipient allow a call to start now."""
+        """Whether a call may start now."""
         ...
+
+
+class Found(NamedTuple):
+    """A head in hand. ``probe``: the one call that a recipient that is down gets."""
+
+    owned: Owned
+    head: Delivery
+    probe: bool
 
 
 class Dispatcher:
@@ -54,7 +67,6 @@ class Dispatcher:
         self._slots: list[asyncio.Task[None]] = []
         self._stopping = False
         self.calling = 0
-        self.uncommitted = 0
 
     def start(self, recipients: Iterable[Recipient]) -> None:
         """Open the slots. The last ``urgent_reserved`` ones of a recipient serve urgent lanes only."""
@@ -94,49 +106,67 @@ class Dispatcher:
                 recipient.wake.clear()
                 await recipient.wake.wait()
                 continue
-            await self._serve(recipient, *found)
+            await self._serve(recipient, found)
 
-    def _take(self, recipient: Recipient, *, urgent_only: bool) -> tuple[Owned, Delivery] | None:
-        """The next head of any of the recipient's shards, in turn."""
-        if self.uncommitted >= UNCOMMITTED or not recipient.health.may_call:
+    def _take(self, recipient: Recipient, *, urgent_only: bool) -> Found | None:
+        """The next head of any of the recipient's shards, in turn; while it is down, one head now and then."""
+        now, health = self._kit.clock.now(), recipient.health
+        probe = health.may_probe(now)
+        if self._desk.full or not (probe or health.may_call(now)):
             return None
+        if recipient.opening.ranges or recipient.opening.windows:
+            at = self._kit.clock.business()
+            if recipient.opening.shut(at, urgent=True):
+                return None
+            urgent_only = urgent_only or recipient.opening.shut(at) is not None
         shards = self._shards[recipient.id]
-        now = self._kit.clock.now()
         for _ in range(len(shards)):
             owned = shards[0]
             shards.rotate(-1)
             if owned.lanes is None or not self._desk.may_call(owned):
                 continue
-            head = owned.lanes.take(now, urgent_only=urgent_only)
+            lanes = owned.lanes
+            head = lanes.probe(now) if probe and not urgent_only else lanes.take(now, urgent_only=urgent_only)
             if head is not None:
                 owned.flying += 1
-                return owned, head
+                health.probing = health.probing or probe
+                return Found(owned, head, probe)
         return None
 
-    async def _serve(self, recipient: Recipient, owned: Owned, head: Delivery) -> None:
+    async def _serve(self, recipient: Recipient, found: Found) -> None:
         self.calling += 1
+        before = found.head.state
         try:
+            if found.probe and not await ask(self._kit, recipient):
+                raise NotStarted
             if recipient.limiter is not None:
                 await recipient.limiter.acquire()
-            await self._call(recipient, owned, head)
+            await self._call(recipient, found)
         except NotStarted:
-            self._give_back(owned, head)
+            self._give_back(found.owned, found.head, marked=found.head.state is not before)
         finally:
             self.calling -= 1
+            if found.probe:
+                recipient.health.probing = False
 
-    async def _call(self, recipient: Recipient, owned: Owned, head: Delivery) -> None:
+    async def _call(self, recipient: Recipient, found: Found) -> None:
+        owned, head, probe = found
         work = work_of(recipient, head)
         body = head.body or await self._body(owned, head)
+
+        def may_start() -> bool:
+            health = recipient.health
+            return self._desk.may_call(owned) and (probe or health.may_call(self._kit.clock.now()))
+
         if head.state is State.CALLING:
-            called = await resume(self._kit, recipient, work, body)
+            called = await resume(self._kit, recipient, work, body, probe=probe)
         else:
             if work.operation.idempotency is not Idempotency.NATURAL_KEY and not await self._mark(
                 owned, head, mark_of(work, self._kit.clock.now())
             ):
                 return  # the shard is not ours any more, or is being read again
-            called = await call(self._kit, recipient, work, body, lambda: self._desk.may_call(owned))
+            called = await call(self._kit, recipient, work, body, may_start, probe=probe)
         called.transition.emissions = emissions_of(self._kit, owned.shard, head, body, called)
-        self.uncommitted += 1
         self._desk.leave(Outcome(owned, head, called.transition, called))
 
     async def _mark(self, owned: Owned, head: Delivery, transition: Transition) -> bool:
@@ -149,8 +179,8 @@ class Dispatcher:
         bodies = await self._ledger.read(lambda conn: store.bodies(conn, owned.shard.id, [head.seq]))
         return bodies[head.seq]
 
-    def _give_back(self, owned: Owned, head: Delivery) -> None:
-        if head.state is State.CALLING:  # marked, and then not called: say so, or a successor would ask in vain
+    def _give_back(self, owned: Owned, head: Delivery, *, marked: bool) -> None:
+        if marked:  # and then not called: say so, or a successor would ask the partner in vain
             undo = Transition(
                 head.shard, head.seq, head.version, State.WAITING, None, head.attempts, head.spent,
                 head.first_at, head.last_at, head.failure, head.receipt, head.order_id,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from router.ledger.rows import FINISHED, PARKED, Delivery
+from router.ledger.rows import FINISHED, PARKED, Delivery, State
 
 FROZEN: Final = -1  # a ``busy`` that no seq has
 
@@ -96,7 +96,7 @@ class Lanes:
         capacity: int = 10_000,
         parked_capacity: int = 500_000,
         page: int = 200,
-        body_capacity: int = 32 * 1_048_576,
+        body_capacity: int = 4 * 1_048_576,
     ) -> None:
         self._inherited, self._rest_until = last_seq, rest_until
         self._window, self._capacity, self._parked_capacity, self._page = window, capacity, parked_capacity, page
@@ -194,19 +194,47 @@ class Lanes:
         """The head of a lane that may be called now; its lane gives nothing more until ``settled``."""
         while self._due and self._due[0][0] <= now:
             due, _, lane = heapq.heappop(self._due)
-            if lane.due_at == due and self._lanes.get(lane.key) is lane:
+            if self._stands(lane, due):
                 lane.resting, lane.due_at = False, None
                 self._enqueue(lane)
         for urgent in (True,) if urgent_only else (True, False):
             queue = self._ready[urgent]
             while queue:
                 lane = queue.popleft()
-                if not lane.queued or self._lanes.get(lane.key) is not lane:
-                    continue  # reloaded since
-                lane.queued, lane.busy = False, lane.items[0].seq
-                self._calling += 1
-                return lane.items[0]
+                if lane.queued and self._lanes.get(lane.key) is lane:  # else reloaded since
+                    return self._give(lane)
         return None
+
+    def probe(self, now: int) -> Delivery | None:
+        """A head for the one probe of a recipient that is down: one that may be called now, else the waiting one whose
+        time comes first. Each failure puts its head behind the others, so probes go round over the lanes.
+        """
+        if (head := self.take(now)) is not None:
+            return head
+        later: list[tuple[int, int, _Lane]] = []
+        found = None
+        while self._due and found is None:
+            entry = heapq.heappop(self._due)
+            lane = entry[2]
+            if not self._stands(lane, entry[0]):
+                continue
+            if lane.resting or lane.items[0].state is not State.WAITING:
+                later.append(entry)  # with the partner perhaps: asked about when its time has come
+            else:
+                lane.due_at = None
+                found = self._give(lane)
+        for entry in later:
+            heapq.heappush(self._due, entry)
+        return found
+
+    def hasten(self, failures: frozenset[str]) -> None:
+        """The recipient works again: what waits for its next try only because of such ``failures`` may go now."""
+        for due, _, lane in self._due:
+            if self._stands(lane, due) and not lane.resting:
+                head = lane.items[0]
+                if head.state is State.WAITING and head.failure is not None and head.failure.outcome in failures:
+                    lane.due_at = None
+                    self._enqueue(lane)
 
     def returned(self, key: bytes) -> None:
         """What ``take`` gave was not called after all: the lane is ready again, at the front."""
@@ -285,6 +313,15 @@ class Lanes:
         return iter(self._parked)
 
     # Inside
+
+    def _stands(self, lane: _Lane, due: int) -> bool:
+        """Whether an entry of the due heap is still true."""
+        return lane.due_at == due and self._lanes.get(lane.key) is lane
+
+    def _give(self, lane: _Lane) -> Delivery:
+        lane.queued, lane.busy = False, lane.items[0].seq
+        self._calling += 1
+        return lane.items[0]
 
     def _new_lane(self, key: bytes, urgent: bool) -> _Lane:
         self._tickets += 1

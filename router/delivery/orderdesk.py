@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from router.delivery.ordering import STATUS_OF
 from router.delivery.shards import Owned
 from router.ledger import orders, store
-from router.ledger.rows import Order, Shard, Verb
+from router.ledger.rows import Order, Shard
 from router.ports import Ledger
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class OrderDesk:
             place = owned[waiting.order.lease]
             if self._freeze(place, waiting):
                 self._frozen[waiting.order.id] = waiting
-                of_recipient = waiting.order.verb in (Verb.STOP, Verb.RESUME)
+                of_recipient = waiting.order.verb in STATUS_OF
                 ready.append((None if of_recipient else place.shard, waiting.order))
         return ready
 

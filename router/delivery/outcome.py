@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any, Final
 
+from router.delivery.health import LANES_TO_JUDGE
 from router.errors import CodecError, UnknownSchema
 from router.ledger.rows import Delivery, Failure, State
 from router.masking import mask
@@ -25,8 +26,7 @@ UNKNOWN_SCHEMA_PAUSE: Final = 60 * SECOND
 UNKNOWN_SCHEMA_PATIENCE: Final = 86_400 * SECOND
 CHECK_BUDGET: Final = 5
 MESSAGE_LIMIT: Final = 2_000
-#: With fewer lanes than this at work, no budget kills: there is nobody to tell poison from an outage.
-LANES_TO_JUDGE: Final = 3
+AGING: Final = 3_600 * SECOND  # after this an event that nobody can judge is worth an alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Facts:
     """What is known around the attempt: when it ``started`` and what time it is ``now`` (UTC µs).
 
     ``passing``: other lanes of this recipient succeeded since this head's last attempt. ``active_lanes``: lanes of
-    this recipient that were called lately. ``jitter`` in [0, 1).
+    this recipient that were called lately. ``down``: the recipient is held for an outage. ``jitter`` in [0, 1).
     """
 
     now: int
@@ -42,6 +42,12 @@ class Facts:
     passing: bool
     active_lanes: int
     jitter: float
+    down: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether poison can be told from an outage: enough lanes at work, or another one passing."""
+        return not self.down and (self.passing or self.active_lanes >= LANES_TO_JUDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ def _asked(answer: BaseException, now: int) -> int:
 def _again(work: Work, failure: Failure, facts: Facts, budget: int) -> Next:
     """Try later. The budget is spent only while the recipient works for others, and kills only where that is known."""
     spent = work.delivery.spent + 1 if facts.passing else max(work.delivery.spent, 1)
-    if spent >= budget and facts.passing and facts.active_lanes >= LANES_TO_JUDGE:
+    if spent >= budget and facts.passing and facts.active_lanes >= LANES_TO_JUDGE and not facts.down:
         reason = failure.reason if failure.outcome == Outcome.UNCLASSIFIED else "exhausted"
         return Next(State.DEAD, None, spent, replace(failure, reason=reason))
     due = facts.now + delay(work.retry, max(spent, work.delivery.attempts), facts.jitter)
@@ -215,8 +221,14 @@ def _unknown_schema(work: Work, failure: Failure, facts: Facts) -> Next:
 
 
 def _aged(work: Work, facts: Facts, following: Next) -> Next:
-    """A maximal age ends in a dead letter a person sees, never silently."""
-    limit = work.retry.maximal_age
-    if limit is None or following.failure is None or facts.now - work.delivery.accepted_at <= limit * SECOND:
+    """A maximal age ends in a dead letter a person sees, never silently. In an outage, and where nobody can tell
+    whether it is one, it does not: an alert speaks instead.
+    """
+    limit, age = work.retry.maximal_age, facts.now - work.delivery.accepted_at
+    if following.failure is None:
+        return following
+    if not facts.judged:
+        return replace(following, alert="aging") if age > AGING and not facts.down else following
+    if limit is None or age <= limit * SECOND:
         return following
     return Next(State.DEAD, None, following.spent, replace(following.failure, reason="expired_age"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,38 +17,43 @@ from router.delivery.calls import Kit, Recipient
 from router.delivery.commit import ROUTER_SAYS, Alert, Group, GroupCommit, Intake
 from router.delivery.dispatch import Dispatcher, Outcome
 from router.delivery.feed import Feed
+from router.delivery.holdings import Holdings
+from router.delivery.holds import FAILURES_OF_AN_OUTAGE, HoldBoard
+from router.delivery.local import LocalDispatcher
 from router.delivery.orderdesk import OrderDesk
+from router.delivery.ordering import STATUS_OF
 from router.delivery.outbox import OutboxPublisher
-from router.delivery.ownership import Ownership, Taken
+from router.delivery.ownership import BEATS_A_LEASE, Ownership
 from router.delivery.settle import settle_intakes, settle_outcomes
 from router.delivery.shards import Owned, fill
-from router.delivery.takeover import open_shards
 from router.delivery.tally import Tally
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
 from router.events import ROUTER, Fetched, TopicPartition
-from router.ledger import leases as lease_table
 from router.ledger import recipients as recipient_table
-from router.ledger.rows import Order, RecipientState, Shard, Verb, shard_lease
+from router.ledger.local import LocalRecipient
+from router.ledger.rows import Order, RecipientState, Shard
 from router.ports import Bus, Clock, Ledger
 
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
-BEATS_A_LEASE: Final = 5
 IDLE: Final = 0.5
 LEDGER_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """``partitions`` of every topic; ``linger`` (s) lets outcomes gather before a commit; ``grace`` (s) for a stop."""
+    """``partitions`` of every topic; ``linger`` (s) lets outcomes gather before a commit; ``grace`` (s) for a stop.
+    ``uncommitted`` outcomes may wait for their commit before slots pause.
+    """
 
     partitions: int
     linger: float = 0.002
     group_rows: int = 400
     grace: float = 20.0
+    uncommitted: int = 1_000
 
 
 class DeliveryService:
-    """``run`` until ``stop``. Everything it works on it owns by lease; ``desk`` of its own dispatcher."""
+    """``run`` until ``stop``. Everything it works on it owns by lease; ``desk`` of its own dispatchers."""
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class DeliveryService:
         kit: Kit,
         *,
         settings: DeliverySettings,
+        local: Sequence[LocalRecipient] = (),
     ) -> None:
         self._ledger, self._ownership, self._settings = ledger, ownership, settings
         self._clock: Clock = kit.clock
@@ -66,19 +73,40 @@ class DeliveryService:
         self.tally = Tally()
         self.outbox = OutboxPublisher(bus, ledger, ownership, self._clock, settings.partitions)
         self.dispatcher = Dispatcher(ledger, kit, self)
-        self.shards: dict[str, Owned] = {}  # by lease name
+        self._local = LocalDispatcher(ledger, kit, self, {each.id: each for each in local})
         self._feed = Feed(bus)
+        longest = {r.id: max((op.timeout for op in r.manifest.operations), default=0.0) for r in recipients}
+        self._holdings = Holdings(
+            ledger,
+            ownership,
+            self._feed,
+            self._clock,
+            recipients={**longest, **{each.id: 0.0 for each in local}, ROUTER: 0.0},
+            partitions=settings.partitions,
+            enter=lambda owned: self._dispatcher_of(owned).add(owned),
+            leave=lambda owned: self._dispatcher_of(owned).remove(owned),
+        )
+        self._holds = HoldBoard(ledger, self._clock, ownership.process)
         self._order_desk = OrderDesk(ledger)
-        self._commit = GroupCommit(ledger, ownership, self._clock)
+        self._commit = GroupCommit(ledger, ownership, self._clock, {each.id: each for each in local})
+        self._statuses: dict[str, str] = {}
         self._outcomes: list[Outcome] = []
-        self._alerts: list[Alert] = []
-        self._stale: dict[str, Owned] = {}  # waiting for their last calls before they are read again
-        self._faulty: set[str] = set()
-        self._ready_orders: list[tuple[Shard | None, Order]] = []
         self._pending: list[Outcome] = []
+        self._alerts: list[Alert] = []
+        self._ready_orders: list[tuple[Shard | None, Order]] = []
         self._wake = asyncio.Event()
         self._stopping = False
-        self._next_look = self._next_beat = 0.0
+        self._next_look = self._next_share = 0.0
+
+    @property
+    def shards(self) -> dict[str, Owned]:
+        """The shards worked on, by lease name."""
+        return self._holdings.shards
+
+    @property
+    def full(self) -> bool:
+        """Whether as many outcomes wait for their commit as may."""
+        return len(self._outcomes) + len(self._pending) >= self._settings.uncommitted
 
     def leave(self, outcome: Outcome) -> None:
         """Take an outcome for the next commit."""
@@ -87,16 +115,16 @@ class DeliveryService:
             self._wake.set()
 
     def may_call(self, owned: Owned) -> bool:
-        """Whether lease and recipient allow a call to start now."""
-        if self._stopping or not self.recipients[owned.shard.recipient].health.may_call:
+        """Whether lease and operators allow a call to start now."""
+        if self._stopping or self._is_shut(owned.shard.recipient):
             return False
-        name = owned.lease.name
-        return self._ownership.held(name) is not None and self.shards.get(name) is owned
+        return self._holdings.works_on(owned)
 
     async def run(self) -> None:
         """Own, read, accept, deliver, until ``stop``."""
         await self._look_around()
         self.dispatcher.start(self.recipients.values())
+        self._local.start()
         publishing = asyncio.create_task(self.outbox.run(lambda: self._stopping))
         try:
             while not self._stopping:
@@ -113,12 +141,17 @@ class DeliveryService:
         fetched = await self._gather()
         if self._clock.monotonic() >= self._next_look:
             await self._look_around()
-        if group := await self._collect(fetched):
+        if group := self._collect(fetched):
             await self._commit_group(group)
-        await self._reread()
-        await fill(self._ledger, self.shards.values(), self._is_shut)
+        try:
+            await self._holdings.settle()
+            await fill(self._ledger, self.shards.values(), self._is_shut)
+        except (LedgerError, BusError) as error:
+            self._alerts.append(Alert("delivery_waits", "delivery", str(error)))
+            await self._clock.sleep(LEDGER_PAUSE)
         for recipient in self.recipients.values():
             recipient.wake.set()
+        self._local.wake()
 
     async def _gather(self) -> Mapping[TopicPartition, Sequence[Fetched]]:
         """Wait for records, outcomes, or the next thing due; give outcomes a moment to come together."""
@@ -132,11 +165,8 @@ class DeliveryService:
         except PositionOutOfRange as error:
             subject = f"{error.partition.topic}/{error.partition.partition}"
             self._alerts.append(Alert("position_out_of_range", subject, str(error)))
-            lost = [name for name, owned in self.shards.items() if owned.topic_partition == error.partition]
-            for name in lost:
-                self._drop(name)
-                self._faulty.add(name)
-            await self._feed.follow(self.shards.values())
+            self._holdings.fault(error.partition)
+            await self._holdings.follow()
         except BusError as error:
             self._alerts.append(Alert("bus_unreachable", "delivery", str(error)))
             await self._clock.sleep(IDLE)
@@ -152,12 +182,21 @@ class DeliveryService:
         woken.cancel()
 
     def _pause(self) -> float:
-        """Seconds until the next due head or look-around."""
-        dues = [due for owned in self.shards.values() if owned.lanes and (due := owned.lanes.next_due()) is not None]
-        until_due = (min(dues) - self._clock.now()) / 1e6 if dues else IDLE
+        """Seconds until the next due head that may be called, or look-around."""
+        now = self._clock.now()
+        dues = [
+            due
+            for owned in self.shards.values()
+            if owned.lanes and self._calls(owned, now) and (due := owned.lanes.next_due()) is not None
+        ]
+        until_due = (min(dues) - now) / 1e6 if dues else IDLE
         return max(0.001, min(until_due, self._next_look - self._clock.monotonic(), IDLE))
 
-    async def _collect(self, fetched: Mapping[TopicPartition, Sequence[Fetched]]) -> Group:
+    def _calls(self, owned: Owned, now: int) -> bool:
+        recipient = self.recipients.get(owned.shard.recipient)
+        return recipient is None or recipient.health.may_call(now)
+
+    def _collect(self, fetched: Mapping[TopicPartition, Sequence[Fetched]]) -> Group:
         group = Group()
         by_partition = {owned.topic_partition: owned for owned in self.shards.values()} if fetched else {}
         for partition, records in fetched.items():
@@ -165,12 +204,16 @@ class DeliveryService:
             if owned is not None and records and records[0].offset == owned.shard.position:
                 group.intakes.append(Intake(owned.shard, batch_of(owned.shard.recipient, records)))
         self._pending, self._outcomes = self._outcomes, []
-        group.changes = [(outcome.owned.shard, outcome.transition) for outcome in self._pending]
+        group.changes = [
+            (outcome.owned.shard, outcome.transition)
+            for outcome in self._pending
+            if not self._holdings.lapsed(outcome.owned.lease)
+        ]
         for outcome in self._pending:
             self._heed(outcome, group)
         group.orders, self._ready_orders = self._ready_orders, []
-        group.alerts += self._alerts
-        self._alerts = []
+        group.alerts += [*self._alerts, *self._holdings.alerts]
+        self._alerts, self._holdings.alerts = [], []
         return group
 
     def _heed(self, outcome: Outcome, group: Group) -> None:
@@ -180,7 +223,7 @@ class DeliveryService:
             return
         failure = called.following.failure
         if called.following.stop and failure is not None:
-            self.recipients[recipient].health.status = "stopped"
+            self.recipients[recipient].health.status = self._statuses[recipient] = "stopped"
             why = f"{failure.reason} {failure.partner_code}".strip()
             group.stops.append(RecipientState(recipient, "stopped", self._clock.now(), why, ROUTER_SAYS))
             group.alerts.append(Alert("recipient_stopped", recipient, why))
@@ -197,24 +240,25 @@ class DeliveryService:
                 if self._stopping:
                     return  # what was not recorded is a crash to whoever takes over
                 await self._clock.sleep(LEDGER_PAUSE)
-        now = self._clock.now()
+        with suppress(LedgerError):  # then they stay in doubt, and wait for the next group
+            await self._holdings.doubt(committed.waiting)
+        now, shards = self._clock.now(), self.shards
         self._tell(group)
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
-        complete = settle_intakes(group.intakes, committed, self.shards, self.tally, now)
-        left = settle_outcomes(self._pending, committed, self.shards, self.tally, now)
-        self.dispatcher.uncommitted -= sum(1 for o in self._pending if o.called) - sum(1 for o in left if o.called)
+        complete = settle_intakes(group.intakes, committed, shards, self.tally, now)
+        lapsed = self._holdings.lapsed
+        left, self._pending = settle_outcomes(self._pending, committed, shards, self.tally, now, lapsed), []
         self._outcomes[:0] = left
-        self._order_desk.done(group.orders, self.shards)
-        if any(order.verb in (Verb.STOP, Verb.RESUME) for _, order in group.orders):
+        self._order_desk.done(group.orders, shards)
+        if any(order.verb in STATUS_OF for _, order in group.orders):
             await self._read_recipients()
         if any(change.emissions for _, change in group.changes) or group.orders or group.intakes:
             self.outbox.wake()
         for name in committed.reread:
-            self._drop(name)
-        await self._lost(committed.waiting)
+            self._holdings.drop(name)
         if not complete or committed.reread:
-            await self._feed.follow(self.shards.values())
+            await self._holdings.follow()
 
     def _tell(self, group: Group) -> None:
         """Committed alerts and dead letters as log lines and counts; no payload and no personal data."""
@@ -229,89 +273,45 @@ class DeliveryService:
                 self._log("dead_letter", {"delivery": name, "reason": failure.reason, "cause": failure.cause})
 
     async def _look_around(self) -> None:
-        """Beat, take what is free, see orders and recipients' states."""
+        """Beat, share shards with other processes, see orders and recipients' states, tell what is held back."""
         now = self._clock.monotonic()
         self._next_look = now + LOOK_EVERY
         try:
-            if now >= self._next_beat:
-                await self._ownership.beat()
-                self._next_beat = now + self._ownership.length / BEATS_A_LEASE
-                await self._take_shards()
+            await self._ownership.keep()
+            self._holdings.forget_lost()
+            if now >= self._next_share:
+                self._next_share = now + self._ownership.length / BEATS_A_LEASE
+                await self._holdings.share()
                 await self._feed.note(self.shards.values())
             await self._read_recipients()
             self._ready_orders += await self._order_desk.ready(self.shards)
+            recovered, alerts = await self._holds.notice(self.recipients.values())
+            self._alerts += alerts
+            for owned in self.shards.values():
+                if owned.lanes is not None and any(owned.shard.recipient == each.id for each in recovered):
+                    owned.lanes.hasten(FAILURES_OF_AN_OUTAGE)
         except (LedgerError, BusError) as error:
             self._alerts.append(Alert("look_around_failed", "delivery", str(error)))
 
-    async def _take_shards(self) -> None:
-        wanted = [
-            name
-            for recipient in (*self.recipients, ROUTER)
-            for partition in range(self._settings.partitions)
-            if (name := shard_lease(recipient, partition)) not in self._stale and name not in self._faulty
-        ]
-        if taken := await self._ownership.take(wanted):
-            await self._open(taken)
-
-    async def _open(self, taken: Sequence[Taken]) -> None:
-        now = self._clock.now()
-        rest = {
-            recipient.id: now + int(1e6 * max((op.timeout for op in recipient.manifest.operations), default=0.0))
-            for recipient in self.recipients.values()
-        }
-        for owned, fault in await open_shards(self._ledger, self._feed, taken, rest):
-            if fault is not None:
-                self._alerts.append(fault)
-                self._faulty.add(owned.shard.lease)
-                continue
-            self.shards[owned.shard.lease] = owned
-            if owned.lanes is not None:
-                self.dispatcher.add(owned)
-        await self._feed.follow(self.shards.values())
-
-    def _drop(self, name: str) -> None:
-        """A shard's memory is not to be trusted: give nothing more out, and read it again when its calls ended."""
-        owned = self.shards.pop(name, None)
-        if owned is not None:
-            self._stale[name] = owned
-            if owned.lanes is not None:
-                self.dispatcher.remove(owned)
-
-    async def _lost(self, waiting: set[str]) -> None:
-        """Leases that the fence did not give: lost only where a plain read shows another epoch."""
-        if not waiting:
-            return
-        rows = await self._ledger.read(lease_table.leases)
-        for name in waiting:
-            lease = self._ownership.held(name)
-            if lease is not None and rows[name].epoch != lease.epoch:
-                self._ownership.lost(name)
-                self._drop(name)
-                del self._stale[name]
-
-    async def _reread(self) -> None:
-        """Take up again the shards whose last calls have ended."""
-        rested = [name for name, owned in self._stale.items() if owned.flying == 0]
-        taken = [Taken(self._stale.pop(name).lease, clean=True) for name in rested]
-        still = [taking for taking in taken if self._ownership.held(taking.lease.name) == taking.lease]
-        if still:
-            await self._open(still)
-
     async def _read_recipients(self) -> None:
         states = await self._ledger.read(recipient_table.recipient_states)
-        by_id = {state.recipient: state.status for state in states}
+        self._statuses = {state.recipient: state.status for state in states}
         for recipient in self.recipients.values():
-            recipient.health.status = by_id.get(recipient.id, "open")
+            recipient.health.status = self._statuses.get(recipient.id, "open")
 
     def _is_shut(self, recipient: str) -> bool:
-        return not self.recipients[recipient].health.may_call
+        return self._statuses.get(recipient, "open") != "open"
+
+    def _dispatcher_of(self, owned: Owned) -> Dispatcher | LocalDispatcher:
+        return self._local if self._local.serves(owned) else self.dispatcher
 
     async def _wind_down(self, publishing: asyncio.Task[None]) -> None:
         """Let running calls end, commit what they brought, publish what was written, let go."""
         self._stopping = True
+        await self._local.stop()
         draining = asyncio.create_task(self.dispatcher.stop(self._settings.grace))
         while not draining.done() or self._outcomes:
-            if group := await self._collect({}):
+            if group := self._collect({}):
                 await self._commit_group(group)
             await asyncio.wait({draining}, timeout=0.02)
         self.outbox.wake()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from router.delivery.commit import Committed, Intake
 from router.delivery.dispatch import Outcome
 from router.delivery.shards import Owned, take_in
 from router.delivery.tally import Tally
-from router.ledger.rows import Delivery, State, Transition
+from router.ledger.rows import Delivery, Lease, State, Transition
 
 
 def settle_intakes(
@@ -37,12 +37,17 @@ def settle_intakes(
 
 
 def settle_outcomes(
-    outcomes: Iterable[Outcome], committed: Committed, shards: Mapping[str, Owned], tally: Tally, now: int
+    outcomes: Iterable[Outcome],
+    committed: Committed,
+    shards: Mapping[str, Owned],
+    tally: Tally,
+    now: int,
+    lapsed: Callable[[Lease], bool],
 ) -> list[Outcome]:
     """Tell lanes and slots what was committed; returns the outcomes that wait for the next group (shard busy).
 
-    An outcome that is neither committed nor waiting belongs to a shard that is read again: it is dropped, and the
-    ledger says what happens next.
+    An outcome that is neither committed nor waiting belongs to a shard that is read again, or to one that another
+    process owns by now (``lapsed``): it is dropped, and the ledger says what happens next.
     """
     waiting: list[Outcome] = []
     for outcome in outcomes:
@@ -51,7 +56,7 @@ def settle_outcomes(
             _settled(outcome, shards.get(owned.shard.lease) is owned)
             if outcome.called is not None:
                 tally.finished(owned.shard.recipient, outcome.called.outcome, now - outcome.head.accepted_at)
-        elif owned.shard.lease in committed.waiting - committed.reread:
+        elif owned.lease.name in committed.waiting - committed.reread and not lapsed(owned.lease):
             waiting.append(outcome)
         else:
             owned.flying -= 1

@@ -40,11 +40,13 @@ class _Wanted:
     refills: list[Refill]
 
 
-def own(shard: Shard, lease: Lease, *, rest_until: int) -> Owned:
+def own(shard: Shard, lease: Lease, *, rest_until: int, capacity: int) -> Owned:
     """A shard just taken over. ``rest_until`` (UTC µs; 0: the release was clean) keeps heads back that may be with
-    the partner still.
+    the partner still. ``capacity`` in lanes.
     """
-    lanes = None if shard.recipient == ROUTER else Lanes(last_seq=shard.next_seq - 1, rest_until=rest_until)
+    if shard.recipient == ROUTER:
+        return Owned(shard, lease, None)
+    lanes = Lanes(last_seq=shard.next_seq - 1, rest_until=rest_until, capacity=capacity)
     return Owned(shard, lease, lanes)
 
 

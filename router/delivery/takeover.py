@@ -23,11 +23,15 @@ class Opened(NamedTuple):
     fault: Alert | None
 
 
-async def open_shards(ledger: Ledger, feed: Feed, taken: Sequence[Taken], rest_until: dict[str, int]) -> list[Opened]:
-    """Read the rows of shards just taken and compare them with the bus. ``rest_until`` by recipient (UTC µs)."""
+async def open_shards(
+    ledger: Ledger, feed: Feed, taken: Sequence[Taken], rest_until: dict[str, int], *, capacity: int
+) -> list[Opened]:
+    """Read the rows of shards just taken and compare them with the bus. ``rest_until`` by recipient (UTC µs);
+    ``capacity`` in lanes of one shard.
+    """
     leases = {taking.lease.name: taking for taking in taken}
     rows = await ledger.read(store.shards)
-    shards = [own_taken(shard, leases[shard.lease], rest_until) for shard in rows if shard.lease in leases]
+    shards = [own_taken(shard, leases[shard.lease], rest_until, capacity) for shard in rows if shard.lease in leases]
     earliest, latest = await feed.edges([owned.topic_partition for owned in shards])
     opened: list[Opened] = []
     for owned in shards:
@@ -39,9 +43,10 @@ async def open_shards(ledger: Ledger, feed: Feed, taken: Sequence[Taken], rest_u
     return opened
 
 
-def own_taken(shard: Shard, taken: Taken, rest_until: dict[str, int]) -> Owned:
+def own_taken(shard: Shard, taken: Taken, rest_until: dict[str, int], capacity: int) -> Owned:
     """A shard under its new lease; its heads rest unless the last owner let go cleanly."""
-    return own(shard, taken.lease, rest_until=0 if taken.clean else rest_until.get(shard.recipient, 0))
+    rest = 0 if taken.clean else rest_until.get(shard.recipient, 0)
+    return own(shard, taken.lease, rest_until=rest, capacity=capacity)
 
 
 def position_fault(shard: Shard, earliest: int, latest: int) -> Alert | None:

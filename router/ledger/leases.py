@@ -7,9 +7,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from router.ledger.holds import clear_holds
 from router.ledger.rows import Lease
 from router.ledger.tables import lease, process
 from router.ledger.upsert import insert_new, put
+
+
+class ProcessRow(NamedTuple):
+    """A process as stored: its last beat, and the kinds of leases it takes part in sharing."""
+
+    beat: int
+    roles: frozenset[str]
 
 
 class LeaseRow(NamedTuple):
@@ -26,14 +34,22 @@ def ensure(conn: Connection, names: Iterable[str]) -> None:
     insert_new(conn, lease, [{"name": name, "epoch": 0, "clean": True} for name in sorted(names)])
 
 
-def beat(conn: Connection, owner: str, number: int) -> None:
-    """Store a process's beat."""
-    put(conn, process, {"id": owner, "beat": number})
+def beat(conn: Connection, owner: str, number: int, roles: str = "") -> None:
+    """Store a process's beat. ``roles`` joined by commas."""
+    put(conn, process, {"id": owner, "beat": number, "roles": roles})
 
 
-def processes(conn: Connection) -> dict[str, int]:
-    """The last beat of every process."""
-    return {row.id: row.beat for row in conn.execute(select(process))}
+def processes(conn: Connection) -> dict[str, ProcessRow]:
+    """Every process with its last beat."""
+    return {
+        row.id: ProcessRow(row.beat, frozenset((row.roles or "").split(","))) for row in conn.execute(select(process))
+    }
+
+
+def bury(conn: Connection, owner: str, beat: int) -> None:
+    """Remove a process's row, and what it held back, if its beat has not moved."""
+    if conn.execute(delete(process).where(process.c.id == owner, process.c.beat == beat)).rowcount:
+        clear_holds(conn, owner)
 
 
 def leases(conn: Connection) -> dict[str, LeaseRow]:
@@ -41,8 +57,18 @@ def leases(conn: Connection) -> dict[str, LeaseRow]:
     return {r.name: LeaseRow(r.name, r.owner, r.epoch, r.clean) for r in conn.execute(select(lease))}
 
 
-def take(conn: Connection, name: str, owner: str, seen_epoch: int) -> Lease | None:
-    """Take a lease if it still has the epoch that was seen, raising it; None if somebody was quicker."""
+def take(
+    conn: Connection, name: str, owner: str, seen_epoch: int, *, still: tuple[str, int] | None = None
+) -> Lease | None:
+    """Take a lease if it still has the epoch that was seen, raising it; None if somebody was quicker.
+
+    ``still`` is the present owner with the beat at which it stands: if it has moved, nothing is taken. The row is
+    locked, so that a beat under way comes wholly before or wholly behind.
+    """
+    if still is not None:
+        moved = conn.execute(select(process.c.beat).where(process.c.id == still[0]).with_for_update()).scalar()
+        if moved is not None and moved != still[1]:
+            return None
     taken = conn.execute(
         update(lease)
         .where(lease.c.name == name, lease.c.epoch == seen_epoch)
@@ -60,5 +86,6 @@ def release(conn: Connection, held: Sequence[Lease], *, clean: bool) -> None:
 
 
 def forget(conn: Connection, owner: str) -> None:
-    """A process has ended and owns nothing: its beat goes."""
+    """A process has ended and owns nothing: its beat goes, and what it held back."""
+    clear_holds(conn, owner)
     conn.execute(delete(process).where(process.c.id == owner))

@@ -5,12 +5,15 @@ Times are UTC microseconds since 1970. ``seq`` rises per shard in the order of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from router.events import Headers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class State(StrEnum):
@@ -202,6 +205,7 @@ class Transition:
     order_id: int = 0
     attempt: Attempt | None = None
     emissions: Sequence[Emission] = ()
+    write: Callable[[Connection], None] | None = None  # further rows of a local recipient, in the same transaction
 
 
 class Verb(StrEnum):
@@ -212,7 +216,9 @@ class Verb(StrEnum):
     DISCARD = "discard"
     RESTORE = "restore"
     STOP = "stop"  # recipient
+    HOLD = "hold"  # recipient
     RESUME = "resume"  # recipient
+    RECALCULATE = "recalculate"  # a local recipient's whole shard, page by page
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,13 @@ UNFINISHED: Final = text("state IN ('waiting','calling','dead','uncertain')")
 PARKED: Final = text("state IN ('dead','uncertain')")
 OUTSTANDING: Final = text("done IS NULL")
 
-process = Table("process", metadata, Column("id", Text, primary_key=True), Column("beat", BigInteger, nullable=False))
+process = Table(
+    "process",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("beat", BigInteger, nullable=False),
+    Column("roles", Text),  # joined by commas
+)
 
 lease = Table(
     "lease",
@@ -246,6 +252,17 @@ recipient = Table(
     Column("since", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column("process", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 alias = Table(

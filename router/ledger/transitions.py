@@ -54,7 +54,8 @@ _GROUP: Final = text(
 def apply(conn: Connection, transitions: Sequence[Transition]) -> None:
     """Change state rows, each only in the version it was computed from; ``StaleVersion`` undoes the whole group.
 
-    Attempts are appended and emissions go to the outbox under the shard's lease, in the order given.
+    Attempts are appended and emissions go to the outbox under the shard's lease, in the order given; then further
+    rows of local recipients are written.
     """
     if not transitions:
         return
@@ -70,6 +71,9 @@ def apply(conn: Connection, transitions: Sequence[Transition]) -> None:
         names = _leases(conn, {t.shard for t in emitting})
         rows: list[tuple[str, Emission]] = [(names[t.shard], emission) for t in emitting for emission in t.emissions]
         outbox.add_all(conn, rows)
+    for t in transitions:
+        if t.write is not None:
+            t.write(conn)
 
 
 def _changed(conn: Connection, transitions: Sequence[Transition]) -> int:

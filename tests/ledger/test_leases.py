@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from router.ledger import leases
+from router.ledger.holds import Hold, current_holds, put_holds
 from router.ledger.rows import Lease
 from tests.ledger.harness import RECIPIENT
 
@@ -51,7 +52,28 @@ async def test_a_late_release_does_not_touch_what_another_took(ledger):
 
 async def test_beats_are_kept_per_process_until_it_is_forgotten(bare):
     for owner, number in (("p1", 1), ("p2", 7), ("p1", 2)):
-        await bare.write(lambda conn, o=owner, n=number: leases.beat(conn, o, n))
-    assert await bare.read(leases.processes) == {"p1": 2, "p2": 7}
+        await bare.write(lambda conn, o=owner, n=number: leases.beat(conn, o, n, "delivery,ingress"))
+    roles = frozenset({"delivery", "ingress"})
+    assert await bare.read(leases.processes) == {"p1": (2, roles), "p2": (7, roles)}
     await bare.write(lambda conn: leases.forget(conn, "p1"))
-    assert await bare.read(leases.processes) == {"p2": 7}
+    assert set(await bare.read(leases.processes)) == {"p2"}
+
+
+async def test_a_dead_process_is_removed_with_what_it_held_back_unless_it_beats_again(bare):
+    held = Hold("tax-h39", "p1", "down", 1, "http 503", 2)
+    for owner in ("p1", "p2"):
+        await bare.write(lambda conn, o=owner: leases.beat(conn, o, 3))
+    await bare.write(lambda conn: put_holds(conn, "p1", [("tax-h39", held)]))
+    await bare.write(lambda conn: leases.bury(conn, "p1", 2))
+    assert await bare.read(current_holds) == [held]
+    await bare.write(lambda conn: leases.bury(conn, "p1", 3))
+    assert await bare.read(current_holds) == []
+    assert set(await bare.read(leases.processes)) == {"p2"}
+
+
+async def test_a_lease_is_not_taken_from_an_owner_whose_beat_moved_meanwhile(ledger):
+    await ledger.write(lambda conn: leases.beat(conn, "p1", 5))
+    await ledger.write(lambda conn: leases.take(conn, SHARD, "p1", 0))
+    await ledger.write(lambda conn: leases.beat(conn, "p1", 6))
+    assert await ledger.write(lambda conn: leases.take(conn, SHARD, "p2", 1, still=("p1", 5))) is None
+    assert await ledger.write(lambda conn: leases.take(conn, SHARD, "p2", 1, still=("p1", 6))) == Lease(SHARD, 2)
