@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from router.delivery.ownership import Ownership
-from router.errors import BusError, PublishFailed
+from router.errors import BusError, LedgerError, PublishFailed
 from router.events import Message, TopicPartition, partition_of
 from router.ledger import outbox as table
 from router.ledger.rows import Emission
@@ -31,7 +31,7 @@ class OutboxPublisher:
         self._wake.set()
 
     async def sweep(self) -> int:
-        """Publish and delete one page; how many rows it held. Raises ``BusError``: the rows stay."""
+        """Publish and delete one page; how many rows it held. Raises ``BusError`` and ``LedgerError``: the rows stay."""
         names = sorted(self._leases.names())
         rows = await self._ledger.read(lambda conn: table.pending(conn, names, PAGE))
         if not rows:
@@ -53,7 +53,7 @@ class OutboxPublisher:
         while True:
             try:
                 swept = await self.sweep()
-            except BusError:
+            except (BusError, LedgerError):
                 if stopping():
                     return
                 await self._clock.sleep(PAUSE_AFTER_FAILURE)
