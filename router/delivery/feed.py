@@ -22,6 +22,7 @@ class Feed:
         self._bus = bus
         self._reader: Reader | None = None
         self._fetch: asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None = None
+        self._noting: asyncio.Task[None] | None = None
         self._following = False
 
     async def follow(self, shards: Iterable[Owned]) -> None:
@@ -50,9 +51,15 @@ class Feed:
         return done.result()
 
     async def note(self, shards: Iterable[Owned]) -> None:
-        """Tell the log how far the ledger is."""
-        if self._reader is not None:
-            await self._reader.note({owned.topic_partition: owned.shard.position for owned in shards})
+        """Tell the log how far the ledger is, without waiting for it: a coordinator that is away must not hold
+        delivery up. Raises what came of the note before.
+        """
+        if self._reader is None or (self._noting is not None and not self._noting.done()):
+            return
+        positions = {owned.topic_partition: owned.shard.position for owned in shards}
+        before, self._noting = self._noting, asyncio.create_task(self._reader.note(positions))
+        if before is not None:
+            before.result()
 
     async def edges(
         self, partitions: Sequence[TopicPartition]
@@ -74,6 +81,9 @@ class Feed:
 
     async def close(self) -> None:
         """Wait for the fetch under way and close the reader."""
+        if self._noting is not None:
+            self._noting.cancel()
+            await asyncio.gather(self._noting, return_exceptions=True)
         if self._fetch is not None:
             await asyncio.wait({self._fetch})
             self._fetch.exception()

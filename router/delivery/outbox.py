@@ -31,7 +31,7 @@ class OutboxPublisher:
         self._wake.set()
 
     async def sweep(self) -> int:
-        """Publish and delete one page; how many rows it held. Raises ``BusError`` and ``LedgerError``: the rows stay."""
+        """Publish and delete one page; how many rows it held. Raises ``BusError``, ``LedgerError``: the rows stay."""
         names = sorted(self._leases.names())
         rows = await self._ledger.read(lambda conn: table.pending(conn, names, PAGE))
         if not rows:
