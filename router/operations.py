@@ -199,7 +199,9 @@ class Operations:
         return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
 
     async def _apply_alone(self, order_id: int, order: Order, place: Shard | None) -> bool:
-        """Apply the order here if nobody owns its lease."""
+        """Apply the order here if nobody owns its lease (a recalculation needs the recipient itself and waits)."""
+        if order.verb is Verb.RECALCULATE:
+            return False
         if self._lock is not None:
             if not self._lock.try_take():
                 return False

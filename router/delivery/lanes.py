@@ -269,6 +269,7 @@ class Lanes:
         lane = self._new_lane(key, urgent)
         if old is not None:
             self._body_bytes -= sum(_size(item) for item in old.items)
+        lane.resting = self._rest_until > 0  # when that time is over, this costs nothing
         lane.more = True
         self._place(lane)
 

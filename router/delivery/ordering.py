@@ -23,8 +23,10 @@ def apply_order(
 ) -> OrderResult | None:
     """Do what an order asks and store the answer; None while a walk through a whole shard has more pages to go."""
     result: OrderResult | None
-    if order.verb in STATUS_OF or shard is None:
+    if order.verb in STATUS_OF:
         result = _on_recipient(conn, order, now)
+    elif shard is None:
+        result = OrderResult(False, f"{order.verb} needs a shard")
     elif order.verb is Verb.RECALCULATE:
         owner = local.get(shard.recipient)
         result = owner.order(conn, shard, order, now) if owner else OrderResult(False, f"{shard.recipient} has none")
@@ -36,7 +38,7 @@ def apply_order(
 
 
 def _on_recipient(conn: Connection, order: Order, now: int) -> OrderResult:
-    status = STATUS_OF.get(order.verb, "open")
+    status = STATUS_OF[order.verb]
     recipients.set_recipient(conn, RecipientState(order.recipient, status, now, order.why, order.who))
     if order.verb is Verb.RESUME:
         alerts.clear_alert(conn, "recipient_stopped", order.recipient, now=now)

@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from router.bus.embedded import EmbeddedBus
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Kit, Recipient
+from router.delivery.opening import ALWAYS, Opening
 from router.delivery.ownership import Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, Message, by_partition, key_of, topic_of
 from router.ledger import store
 from router.ledger.engine import open_ledger
+from router.ledger.local import LocalRecipient
 from router.ledger.migrate import migrate_ledger
 from router.ledger.rows import Delivery
 from router.objects import FolderObjectStore
 from router.operations import Operations
-from router.ports import Bus, Ledger, TopicSpec
+from router.ports import Bus, Clock, Ledger, TopicSpec
 from router.sdk import Checked, Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt, Retry
 
 PARTITIONS = 3
+
+
+class FastClock(SystemClock):
+    """Time runs a hundred times as fast, so that pauses between probes pass while a test waits for what they bring."""
+
+    SPEED = 100
+
+    def __init__(self) -> None:
+        self._start = super().now()
+
+    def monotonic(self) -> float:
+        return super().monotonic() * self.SPEED
+
+    def now(self) -> int:
+        return self._start + (super().now() - self._start) * self.SPEED
+
+    def business(self) -> datetime:
+        return datetime.fromtimestamp(self.now() / 1e6, UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / self.SPEED)
+
+
 PARTNER = "partner"
 
 
@@ -134,27 +160,36 @@ def message(event_id: str, dossier: str, *, body: bytes = b"", digest: bytes = b
 
 @asynccontextmanager
 async def installation(
-    folder: Path, *, script: Script | None = None, idempotency: str = "natural_key", url: str = "", grace: float = 2.0
+    folder: Path,
+    *,
+    script: Script | None = None,
+    idempotency: str = "natural_key",
+    url: str = "",
+    grace: float = 2.0,
+    clock: Clock | None = None,
+    opening: Opening = ALWAYS,
+    local: Sequence[LocalRecipient] = (),
 ) -> AsyncIterator[Installation]:
     """Run delivery over ``folder``; leaving stops it."""
-    clock, ids = SystemClock(), SystemIds()
+    clock, ids = clock or SystemClock(), SystemIds()
     script = script or Script()
     url = url or f"sqlite:///{folder / 'ledger.db'}"
     await migrate_ledger(url, None)
     bus, ledger = EmbeddedBus(folder / "bus.db", clock), open_ledger(url, clock, lease_seconds=2.0)
     await bus.open()
-    topics = [*INPUT_TOPICS, topic_of(PARTNER), topic_of(ROUTER), DEAD_LETTER_TOPIC]
+    names = [PARTNER, ROUTER, *(each.id for each in local)]
+    topics = [*INPUT_TOPICS, *map(topic_of, names), DEAD_LETTER_TOPIC]
     await bus.create([TopicSpec(name, PARTITIONS) for name in topics])
     await ledger.open()
-    for name in (PARTNER, ROUTER):
+    for name in names:
         await ledger.write(lambda conn, recipient=name: store.register_shards(conn, recipient, PARTITIONS))
     connector = Scripted(ConnectorConfig(), Context(PARTNER, clock, ids, FolderObjectStore(folder / "objects")))
     connector.script, connector.manifest = script, manifest(idempotency)
     kit = Kit(clock, ids, lambda payload: {}, lambda record: b"reply", lambda source: source)
     ownership = Ownership(ledger, clock, str(ids.new()), length=2.0, exclusive=url.startswith("sqlite"))
-    recipient = Recipient(PARTNER, connector, connector.manifest, 4)
+    recipient = Recipient(PARTNER, connector, connector.manifest, 4, opening=opening)
     settings = DeliverySettings(PARTITIONS, grace=grace)
-    service = DeliveryService(bus, ledger, ownership, [recipient], kit, settings=settings)
+    service = DeliveryService(bus, ledger, ownership, [recipient], kit, settings=settings, local=local)
     running = asyncio.create_task(service.run())
     try:
         yield Installation(bus, ledger, service, script, Operations(ledger, clock, None))

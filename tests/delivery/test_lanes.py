@@ -9,11 +9,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from router.delivery.lanes import Lanes, Refill, Walk
-from router.ledger.rows import FINISHED, PARKED, Body, Delivery, State
+from router.ledger.rows import FINISHED, PARKED, Body, Delivery, Failure, State
 
 KEYS = [bytes([n]) * 16 for n in range(3)]
 URGENT = {KEYS[0]}
 CAPACITY, WINDOW = 3, 2
+REST = 5  # until then heads of the last owner are kept back
 
 
 def delivery(seq: int, key: bytes = KEYS[2], **changes: object) -> Delivery:
@@ -51,9 +52,11 @@ class LanesMachine(RuleBasedStateMachine):
     def take_over(self, inherited: list[bytes]) -> None:
         self.ledger = LedgerModel([delivery(seq, key) for seq, key in enumerate(inherited, 1)])
         self.lanes = Lanes(
-            last_seq=len(inherited), rest_until=5, window=WINDOW, capacity=CAPACITY, page=2, body_capacity=3
+            last_seq=len(inherited), rest_until=REST, window=WINDOW, capacity=CAPACITY, page=2, body_capacity=3
         )
         self.now = 0
+        self.inherited = len(inherited)
+        self.hastened: set[bytes] = set()
         self.flying: dict[int, Delivery] = {}
         self.frozen: set[bytes] = set()
         self.reads: list[tuple[Walk | Refill, list[Delivery]]] = []
@@ -109,16 +112,34 @@ class LanesMachine(RuleBasedStateMachine):
         head = self.lanes.take(self.now, urgent_only=urgent_only)
         if head is None:
             return
+        assert head.due is None or head.due <= self.now or head.key in self.hastened
+        assert not urgent_only or head.urgent
+        self._given(head)
+        self.hastened.discard(head.key)
+
+    @rule()
+    def probe(self) -> None:
+        """A recipient that is down is asked with one head, whose due time does not matter."""
+        head = self.lanes.probe(self.now)
+        if head is not None:
+            self._given(head)
+
+    @rule()
+    def hasten(self) -> None:
+        """It works again: what waits for its next try may go now."""
+        self.lanes.hasten(frozenset({"transient"}))
+        self.hastened |= {row.key for row in self.ledger.rows if row.state is State.WAITING and row.due is not None}
+
+    def _given(self, head: Delivery) -> None:
+        assert head.seq > self.inherited or self.now >= REST, "a head that may be with the partner was given out"
         oldest = self.ledger.head(head.key)
         assert oldest is not None, "a finished delivery was given out"
         assert head.seq == oldest.seq, "a delivery was given out before an older one of its lane"
         assert head.version == oldest.version, "a row was given out as it was before an order"
         assert oldest.state not in PARKED, "a parked lane gave something out"
-        assert head.due is None or head.due <= self.now
         assert head.seq not in self.flying, "given out twice"
         assert head.key not in {other.key for other in self.flying.values()}, "two of one lane in flight"
         assert head.key not in self.frozen
-        assert not urgent_only or head.urgent
         self.flying[head.seq] = head
 
     @precondition(lambda self: self.flying)
@@ -128,6 +149,7 @@ class LanesMachine(RuleBasedStateMachine):
         head = self.flying.pop(seq)
         head.state, head.version = state, head.version + 1
         head.due = self.now + 3 if state is State.WAITING else None
+        head.failure = Failure("transient", "http") if state is State.WAITING else None
         self.ledger.rows[seq - 1] = replace(head, body=Body(b"x", ()))
         self.lanes.settled(head)
 
