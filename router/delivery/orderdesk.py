@@ -38,7 +38,7 @@ class OrderDesk:
         ready: list[tuple[Shard | None, Order]] = []
         for waiting in found:
             place = owned[waiting.order.lease]
-            if self._freeze(place, waiting):
+            if waiting.order.id not in self._frozen and self._freeze(place, waiting):
                 self._frozen[waiting.order.id] = waiting
                 of_recipient = waiting.order.verb in STATUS_OF
                 ready.append((None if of_recipient else place.shard, waiting.order))
