@@ -77,6 +77,16 @@ class EmbeddedBus:
                     db.executemany("INSERT INTO part (topic, partition) VALUES (?, ?)", rows)
         self._load()
 
+    async def grow(self, topics: Sequence[str], partitions: int) -> None:
+        """Give these topics at least so many partitions."""
+        known = await self.describe()
+        async with self._transaction() as db:
+            for name in topics:
+                rows = [(name, number) for number in range(known[name].partitions, partitions)]
+                db.executemany("INSERT INTO part (topic, partition) VALUES (?, ?)", rows)
+                db.execute("UPDATE topic SET partitions = max(partitions, ?) WHERE name = ?", (partitions, name))
+        self._load()
+
     async def describe(self) -> dict[str, TopicState]:
         """The topics as they are."""
         rows = self._open_db().execute("SELECT name, partitions, retention_ms FROM topic ORDER BY name")

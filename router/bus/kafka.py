@@ -36,6 +36,10 @@ class KafkaBus:
         """Make topics that do not exist."""
         await kafka_admin.create(self._settings, topics)
 
+    async def grow(self, topics: Sequence[str], partitions: int) -> None:
+        """Give these topics at least so many partitions."""
+        await kafka_admin.grow(self._settings, topics, partitions)
+
     async def describe(self) -> dict[str, TopicState]:
         """The topics as they are."""
         return await kafka_admin.describe(self._settings)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
@@ -28,6 +28,20 @@ async def create(settings: KafkaSettings, topics: Sequence[TopicSpec]) -> None:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise BusError(f"topic {name} was not made: {error.__name__}")
+
+
+async def grow(settings: KafkaSettings, topics: Sequence[str], partitions: int) -> None:
+    """Add partitions to those of the topics that have fewer. Raises ``BusUnavailable``, ``BusError`` when refused."""
+    known = await describe(settings)
+    fewer = [name for name in topics if name in known and known[name].partitions < partitions]
+    if not fewer:
+        return
+    async with _client(settings) as client:
+        with translated("add partitions"):
+            answer = await client.create_partitions({name: NewPartitions(partitions) for name in fewer})
+    for name, code, *_ in answer.topic_errors:
+        if code:
+            raise BusError(f"topic {name} did not grow: {for_code(code).__name__}")
 
 
 async def describe(settings: KafkaSettings) -> dict[str, TopicState]:

@@ -64,6 +64,14 @@ class MemoryBus:
                 self._topics[spec.name] = spec
                 self._records.update({TopicPartition(spec.name, n): [] for n in range(spec.partitions)})
 
+    async def grow(self, topics: Sequence[str], partitions: int) -> None:
+        """Give these topics at least so many partitions."""
+        for name in topics:
+            spec = self._topics[name]
+            for number in range(spec.partitions, partitions):
+                self._records[TopicPartition(name, number)] = []
+            self._topics[name] = spec._replace(partitions=max(spec.partitions, partitions))
+
     async def describe(self) -> dict[str, TopicState]:
         """The topics as they are."""
         return {

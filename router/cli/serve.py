@@ -21,6 +21,7 @@ from router.clock import SystemClock, SystemIds
 from router.doctor import examine
 from router.errors import ConfigError
 from router.events import TopicPartition, topic_of
+from router.growth import Growth
 from router.ledger import purge as purging
 from router.ledger import store
 from router.ledger.migrate import migrate_ledger
@@ -80,6 +81,36 @@ def topics_create(config: ConfigOption = None) -> None:
 
     made = run(work())
     print("\n".join(f"made {name}" for name in made) or "all topics exist")
+
+
+@topics.command("grow", epilog="Example: lgsp topics grow 12 --config lgsp.toml")
+def topics_grow(
+    partitions: Annotated[int, typer.Argument(min=2, help="The new partition count of all topics.")],
+    config: ConfigOption = None,
+) -> None:
+    """Give all topics more partitions. The installation must be drained and all its processes stopped; refused with
+    what is left otherwise. Set bus.partitions to the new count before the next start.
+    """
+
+    async def work() -> None:
+        settings, clock = settings_of(config), SystemClock()
+        lock = DirectoryLock(settings.data) if settings.embedded else None
+        if lock is not None:
+            lock.take()
+        bus, ledger = build_bus(settings, clock), build_ledger(settings, clock)
+        try:
+            await bus.open()
+            await ledger.open()
+            growth = Growth(bus, ledger, clock, lease_seconds=settings.ledger.lease_seconds)
+            await growth.grow(settings.bus.partitions, partitions, print)
+        finally:
+            await ledger.close()
+            await bus.close()
+            if lock is not None:
+                lock.release()
+
+    run(work())
+    print(f"done: set bus.partitions = {partitions}")
 
 
 @app.command(epilog="Example: lgsp doctor --json")

@@ -24,6 +24,21 @@ async def test_offsets_count_from_zero_without_gaps(rig):
     assert (first, second) == ({rig.at(0): 0}, {rig.at(0): 3, rig.at(1): 0})
 
 
+async def test_topics_grow_and_keep_what_they_hold(rig):
+    await publish(rig.bus, {rig.at(1): messages(3)})
+    await rig.bus.grow([rig.topic], PARTITIONS + 2)
+    await rig.bus.grow([rig.topic], PARTITIONS)  # never shrinks
+    assert (await rig.bus.describe())[rig.topic].partitions == PARTITIONS + 2
+    await publish(rig.bus, {rig.at(PARTITIONS + 1): messages(2)})
+    reader = await rig.bus.reader(rig.group)
+    both = [rig.at(1), rig.at(PARTITIONS + 1)]
+    assert await reader.latest(both) == {both[0]: 3, both[1]: 2}
+    await reader.set(dict.fromkeys(both, 0))
+    found = await drain(reader, 5)
+    await reader.close()
+    assert {at: len(records) for at, records in found.items()} == {both[0]: 3, both[1]: 2}
+
+
 async def test_messages_of_a_partition_keep_the_order_of_concurrent_calls(rig):
     publisher = await rig.bus.publisher()
     calls = [publisher.publish({rig.at(1): messages(7, 7 * n)}) for n in range(20)]
