@@ -96,6 +96,7 @@ class DeliveryService:
         self._ready_orders: list[tuple[Shard | None, Order]] = []
         self._wake = asyncio.Event()
         self._stopping = False
+        self._astray = False  # the reader is not where the positions are
         self._next_look = self._next_share = 0.0
 
     @property
@@ -138,12 +139,15 @@ class DeliveryService:
         self._wake.set()
 
     async def _tick(self) -> None:
-        fetched = await self._gather()
         if self._clock.monotonic() >= self._next_look:
             await self._look_around()
+        fetched = await self._gather()  # between this and the commit nothing may set the reader's positions
         if group := self._collect(fetched):
             await self._commit_group(group)
         try:
+            if self._astray:
+                await self._holdings.follow()
+                self._astray = False
             await self._holdings.settle()
             await fill(self._ledger, self.shards.values(), self._is_shut)
         except (LedgerError, BusError) as error:
@@ -166,7 +170,7 @@ class DeliveryService:
             subject = f"{error.partition.topic}/{error.partition.partition}"
             self._alerts.append(Alert("position_out_of_range", subject, str(error)))
             self._holdings.fault(error.partition)
-            await self._holdings.follow()
+            self._astray = True
         except BusError as error:
             self._alerts.append(Alert("bus_unreachable", "delivery", str(error)))
             await self._clock.sleep(IDLE)
@@ -201,8 +205,13 @@ class DeliveryService:
         by_partition = {owned.topic_partition: owned for owned in self.shards.values()} if fetched else {}
         for partition, records in fetched.items():
             owned = by_partition.get(partition)
-            if owned is not None and records and records[0].offset == owned.shard.position:
-                group.intakes.append(Intake(owned.shard, batch_of(owned.shard.recipient, records)))
+            if owned is None:
+                continue
+            fresh = [record for record in records if record.offset >= owned.shard.position]
+            if fresh and fresh[0].offset == owned.shard.position:
+                group.intakes.append(Intake(owned.shard, batch_of(owned.shard.recipient, fresh)))
+            elif fresh:
+                self._astray = True  # read past something: never drop it silently
         self._pending, self._outcomes = self._outcomes, []
         group.changes = [
             (outcome.owned.shard, outcome.transition)
@@ -258,7 +267,7 @@ class DeliveryService:
         for name in committed.reread:
             self._holdings.drop(name)
         if not complete or committed.reread:
-            await self._holdings.follow()
+            self._astray = True
 
     def _tell(self, group: Group) -> None:
         """Committed alerts and dead letters as log lines and counts; no payload and no personal data."""
