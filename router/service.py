@@ -20,7 +20,7 @@ from router.delivery.emissions import REPLY_TYPE
 from router.delivery.ownership import DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import ConfigError, LedgerError
-from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
+from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
 from router.http_server import HttpServer, probes
 from router.ingress.intake import Intake
 from router.ingress.limits import Limits
@@ -209,6 +209,25 @@ class Service:
                     key="bus.partitions",
                     expected=str(partitions),
                 )
+        await self._require_whole_bus()
+
+    async def _require_whole_bus(self) -> None:
+        """Refuse a bus that is older than the ledger (a backup restored in parts, a topic made again)."""
+        shards = await self.ledger.read(store.shards)
+        at = {TopicPartition(topic_of(shard.recipient), shard.partition): shard.position for shard in shards}
+        existing = await self.bus.describe()
+        reader = await self.bus.reader("lgsp-delivery")
+        try:
+            latest = await reader.latest([one for one in at if one.topic in existing])
+        finally:
+            await reader.close()
+        beyond = [f"{one.topic}/{one.partition}" for one in latest if at[one] > latest[one]]
+        if beyond:
+            raise ConfigError(
+                f"the ledger has accepted more of {', '.join(sorted(beyond))} than the bus holds",
+                key="bus.url",
+                expected="bus and ledger of the same installation, the bus not older than the ledger",
+            )
 
     def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
