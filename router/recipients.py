@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiolimiter import AsyncLimiter
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from router.delivery.calls import Recipient
+from router.delivery.opening import Opening, Window
 from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
 from router.sdk.connector import Connector, Context
-from router.sdk.manifest import Manifest
-from router.settings import RecipientSection, Settings, config_error
+from router.sdk.manifest import Hours, Manifest, Operation, Retry
+from router.settings import OperationSection, RecipientSection, Settings, config_error
 
 GROUP = "lgsp.connectors"
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def installed_connectors() -> dict[str, EntryPoint]:
@@ -25,18 +29,30 @@ def installed_connectors() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def build_recipients(settings: Settings, clock: Clock, ids: Ids, objects: ObjectStore, file: str) -> list[Recipient]:
+def build_recipients(
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    objects: ObjectStore,
+    file: str,
+    is_working_day: Callable[[date], bool] | None = None,
+) -> list[Recipient]:
     """The configured recipients. Raises ``ConfigError`` naming file and key."""
     kinds, log = installed_connectors(), structlog.get_logger("lgsp")
     made: list[Recipient] = []
     for name, section in sorted(settings.recipients.items()):
         context = Context(name, clock, ids, objects, log.bind(recipient=name))
-        made.append(_recipient(name, section, kinds, context, file))
+        made.append(_recipient(name, section, kinds, context, file, is_working_day))
     return made
 
 
 def _recipient(
-    name: str, section: RecipientSection, kinds: Mapping[str, EntryPoint], context: Context, file: str
+    name: str,
+    section: RecipientSection,
+    kinds: Mapping[str, EntryPoint],
+    context: Context,
+    file: str,
+    is_working_day: Callable[[date], bool] | None,
 ) -> Recipient:
     entry = kinds.get(section.connector)
     key = f"recipients.{name}"
@@ -53,7 +69,7 @@ def _recipient(
     except ValidationError as error:
         raise config_error(error, file, f"{key}.config") from None
     connector = kind(config, context)
-    manifest = connector.manifest = _adjusted(connector.manifest, section)
+    manifest = connector.manifest = adjusted(connector.manifest, section, file, key)
     rate = manifest.limits.rate if section.rate is None else section.rate
     return Recipient(
         id=name,
@@ -61,15 +77,53 @@ def _recipient(
         manifest=manifest,
         concurrency=section.concurrency or manifest.limits.concurrency,
         limiter=AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None,
+        opening=opening_of(manifest, section, is_working_day),
     )
 
 
-def _adjusted(manifest: Manifest, section: RecipientSection) -> Manifest:
-    """The manifest with the windows and limits that the configuration sets for this recipient."""
+def opening_of(manifest: Manifest, section: RecipientSection, is_working_day: Callable[[date], bool] | None) -> Opening:
+    """When a recipient takes calls: the manifest's office hours on working days, less maintenance windows."""
+    hours = manifest.hours
+    return Opening(
+        days=hours.days,
+        ranges=hours.ranges,
+        urgent_always=hours.urgent_always,
+        windows=tuple(Window(window.start, window.end, window.why) for window in section.maintenance),
+        is_working_day=is_working_day,
+    )
+
+
+def adjusted(manifest: Manifest, section: RecipientSection, file: str, key: str) -> Manifest:
+    """The manifest with what the configuration sets for this recipient. Raises ``ConfigError`` naming the key of a
+    retry policy or hours of the wrong form, and an operation that the connector does not have.
+    """
     changes: dict[str, object] = {}
+    known = {operation.name for operation in manifest.operations}
+    if unknown := sorted(section.operations.keys() - known):
+        raise ConfigError(
+            f"no operation {unknown[0]!r}", file=file, key=f"{key}.operations", expected=" | ".join(sorted(known))
+        )
+    if section.hours is not None:
+        changes["hours"] = _validated(Hours, section.hours, file, f"{key}.hours")
+    if section.retry or section.operations or section.timeout is not None:
+        changes["operations"] = tuple(
+            _operation(manifest, operation, section, file, key) for operation in manifest.operations
+        )
     if section.wait_window is not None:
         changes["inbound"] = manifest.inbound.model_copy(update={"wait_window": section.wait_window})
-    if section.timeout is not None:
-        cut = {"timeout": section.timeout}
-        changes["operations"] = tuple(operation.model_copy(update=cut) for operation in manifest.operations)
     return manifest.model_copy(update=changes)
+
+
+def _operation(manifest: Manifest, operation: Operation, section: RecipientSection, file: str, key: str) -> Operation:
+    own = section.operations.get(operation.name, OperationSection())
+    retry = {**manifest.retry_of(operation).model_dump(), **section.retry, **own.retry}
+    timeout = own.timeout or section.timeout or operation.timeout
+    at = f"{key}.operations.{operation.name}.retry" if own.retry else f"{key}.retry"
+    return operation.model_copy(update={"timeout": timeout, "retry": _validated(Retry, retry, file, at)})
+
+
+def _validated(model: type[Checked], values: Mapping[str, Any], file: str, key: str) -> Checked:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise config_error(error, file, key) from None

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from router.errors import ConfigError
@@ -85,14 +85,43 @@ class DeliverySection(Section):
     grace: Annotated[float, Field(ge=0)] = 20.0
 
 
+class OperationSection(Section):
+    """What an installation sets for one operation of a recipient; the rest is as the connector's manifest says."""
+
+    timeout: Annotated[float | None, Field(gt=0, description="seconds")] = None
+    retry: dict[str, Any] = Field(default_factory=dict)
+
+
+class MaintenanceSection(Section):
+    """A maintenance window: nobody is called from ``start`` until ``end`` (with offset), for the reason ``why``."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    why: str
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> MaintenanceSection:
+        if self.end <= self.start:
+            raise ValueError("end is not after start")
+        return self
+
+
 class RecipientSection(Section):
-    """A recipient: which connector, how much of it at once, and the connector's own settings."""
+    """A recipient: which connector, how much of it at once, and the connector's own settings.
+
+    ``retry`` changes keys of the manifest's retry policy for all operations, ``operations.<name>`` those of one;
+    ``hours`` replaces the manifest's office hours (``{}``: always open), ``maintenance`` adds windows.
+    """
 
     connector: str
     concurrency: Annotated[int | None, Field(ge=1, le=1000)] = None
     rate: Annotated[float | None, Field(ge=0)] = None
     timeout: Annotated[float | None, Field(gt=0, description="seconds; cuts every call of this recipient off")] = None
     wait_window: Annotated[float | None, Field(gt=0, description="seconds an event may wait for its dossier")] = None
+    retry: dict[str, Any] = Field(default_factory=dict)
+    operations: dict[str, OperationSection] = Field(default_factory=dict)
+    hours: dict[str, Any] | None = None
+    maintenance: tuple[MaintenanceSection, ...] = ()
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 

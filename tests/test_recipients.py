@@ -1,0 +1,100 @@
+"""What an installation may set for a recipient: retry, limits, office hours and maintenance, validated at the door."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from pydantic import ValidationError
+
+from router.clock import SystemClock, SystemIds
+from router.errors import ConfigError
+from router.objects import FolderObjectStore
+from router.recipients import build_recipients
+from router.sdk.dates import VIETNAM
+from router.settings import Settings, load_settings
+
+
+def built(tmp_path, **section):
+    config = {
+        "http": {"base_url": "http://127.0.0.1:9"},
+        "system_id": "lgsp-h39",
+        "system_key": "change-me",
+        "webhook_token": "change-me-too",
+        "agency": "H39.90",
+    }
+    settings = Settings(data=tmp_path, recipients={"tax-h39": {"connector": "tax", "config": config, **section}})
+    objects = FolderObjectStore(tmp_path)
+    return build_recipients(settings, SystemClock(), SystemIds(), objects, "lgsp.toml")[0]
+
+
+def test_without_settings_the_manifest_holds(tmp_path):
+    recipient = built(tmp_path)
+    operation = recipient.manifest.operations[0]
+    assert (
+        recipient.manifest.retry_of(operation).budget == type(recipient.connector).manifest.retry_of(operation).budget
+    )
+
+
+def test_a_retry_policy_is_changed_key_by_key_for_all_operations_or_for_one(tmp_path):
+    first = built(tmp_path).manifest.operations[0]
+    recipient = built(tmp_path, retry={"budget": 21}, operations={first.name: {"retry": {"in_place": 4}, "timeout": 7}})
+    policy = recipient.manifest.retry_of(recipient.manifest.operation_for(first.events[0]))
+    assert (policy.budget, policy.in_place) == (21, 4)
+    assert recipient.manifest.operation_for(first.events[0]).timeout == 7
+    others = [operation for operation in recipient.manifest.operations if operation.name != first.name]
+    assert all(recipient.manifest.retry_of(other).budget == 21 for other in others)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"retry": {"budget": 0}}, "recipients.tax-h39.retry.budget"),
+        ({"retry": {"bugdet": 3}}, "recipients.tax-h39.retry.bugdet"),
+        ({"operations": {"fly": {"timeout": 3}}}, "no operation 'fly'"),
+        ({"hours": {"days": ["monday"]}}, "days"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_key(tmp_path, section, said):
+    with pytest.raises(ConfigError, match=r"lgsp\.toml: recipients\.tax-h39") as refused:
+        built(tmp_path, **section)
+    assert said in str(refused.value)
+
+
+def test_office_hours_and_maintenance_close_a_recipient(tmp_path):
+    start, end = datetime(2025, 9, 3, 9, tzinfo=VIETNAM), datetime(2025, 9, 3, 10, tzinfo=VIETNAM)
+    recipient = built(
+        tmp_path,
+        hours={"ranges": [["07:30", "11:30"]]},
+        maintenance=[{"start": start, "end": end, "why": "nâng cấp"}],
+    )
+    assert recipient.opening.shut(start).why == "nâng cấp"
+    assert recipient.opening.shut(start.replace(hour=8)) is None
+    assert recipient.opening.shut(start.replace(hour=12)).why == "office hours"
+
+
+def test_a_maintenance_window_that_ends_before_it_starts_is_refused():
+    window = {"start": "2025-09-03T10:00:00+07:00", "end": "2025-09-03T09:00:00+07:00", "why": "x"}
+    with pytest.raises(ValidationError, match="end is not after start"):
+        Settings(recipients={"tax-h39": {"connector": "tax", "maintenance": [window]}})
+
+
+def test_all_of_it_can_stand_in_the_configuration_file(tmp_path):
+    file = tmp_path / "lgsp.toml"
+    file.write_text("""
+[recipients.tax-h39]
+connector = "tax"
+retry = { budget = 12, longest_delay = 900 }
+hours = { days = ["mon", "tue", "wed", "thu", "fri"], ranges = [["07:30", "17:00"]] }
+
+[recipients.tax-h39.operations.send_pctt]
+timeout = 30
+
+[[recipients.tax-h39.maintenance]]
+start = 2025-09-03T20:00:00+07:00
+end = 2025-09-03T23:00:00+07:00
+why = "bảo trì"
+""")
+    section = load_settings(file).recipients["tax-h39"]
+    assert section.operations["send_pctt"].timeout == 30
+    assert section.maintenance[0].why == "bảo trì"
