@@ -17,7 +17,7 @@ from router.bus.kafka_settings import KafkaSettings
 from router.codec import Codec, PackagedSchemas
 from router.delivery.calls import Kit
 from router.delivery.emissions import REPLY_TYPE
-from router.delivery.ownership import DELIVERY, INGRESS, Ownership
+from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import ConfigError, LedgerError
 from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
@@ -133,7 +133,7 @@ class Service:
             exclusive=settings.embedded,
             roles={DELIVERY, INGRESS} & set(settings.roles),
         )
-        self.hop = Hop(self.bus, lambda: self.routes, clock, HopSettings()) if "router" in settings.roles else None
+        self.hop = self._hop() if "router" in settings.roles else None
         self.delivery = self._delivery() if "delivery" in settings.roles else None
         self.intake = Intake(
             self.bus, self.ledger, clock, self.codec.encode,
@@ -143,6 +143,7 @@ class Service:
         self.metrics = Metrics(self.hop, self.delivery, self.intake)
         self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()  # delivery has let go of everything
 
     @property
     def url(self) -> str:
@@ -230,11 +231,11 @@ class Service:
             )
 
     def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        parts: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        parts: list[Callable[[], Coroutine[Any, Any, None]]] = [self._beat]
         if self.hop is not None:
             parts += [self.hop.run, self._keep_the_date]
         if self.delivery is not None:
-            parts += [self.delivery.run, self._sweep_waiting]
+            parts += [self._deliver, self._sweep_waiting]
         if "ingress" in self.settings.roles:
             parts += [self._polling(source) for source in self._sources()]
         return parts
@@ -259,6 +260,10 @@ class Service:
             if isinstance(result, Exception):
                 raise result
 
+    def _hop(self) -> Hop:
+        member = self.settings.instance or None
+        return Hop(self.bus, lambda: self.routes, self.clock, HopSettings(), member=member)
+
     def _delivery(self) -> DeliveryService:
         kit = Kit(
             clock=self.clock,
@@ -270,6 +275,22 @@ class Service:
         )
         settings = DeliverySettings(self.settings.bus.partitions, grace=self.settings.delivery.grace)
         return DeliveryService(self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings)
+
+    async def _beat(self) -> None:
+        """Keep the leases, whatever other parts wait for, until delivery has let go of them."""
+        done = self._drained if self.delivery is not None else self._stopping
+        while not done.is_set():
+            with suppress(LedgerError):
+                await self.ownership.keep()
+            await _until(done, self.ownership.length / BEATS_A_LEASE / 2)
+        await self.ownership.release(clean=True)
+
+    async def _deliver(self) -> None:
+        assert self.delivery is not None
+        try:
+            await self.delivery.run()
+        finally:
+            self._drained.set()
 
     async def _sweep_waiting(self) -> None:
         sweep = WaitingSweep(self.ledger, self.clock)
@@ -314,12 +335,17 @@ class Service:
         await self.ledger.write(lambda conn: alerts.raise_alert(conn, name, subject, detail, now=now))
 
     async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+        await _until(self._stopping, seconds)
 
     def _now(self) -> datetime:
         return self.clock.business()
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def data_directory(settings: Settings) -> Path:

@@ -126,7 +126,9 @@ class RecipientSection(Section):
 
 
 class Settings(BaseSettings):
-    """The whole installation."""
+    """The whole installation. All processes share it but for ``roles`` and ``instance``: a process that comes back
+    under its name within the session time-out gets its partitions of the hop back without a rebalance.
+    """
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -137,6 +139,9 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("data")
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = (
+        ""  # stable name of this process, for rebalances
+    )
     roles: tuple[Literal["ingress", "router", "delivery"], ...] = ("ingress", "router", "delivery")
     bus: BusSection = BusSection()
     ledger: LedgerSection = LedgerSection()

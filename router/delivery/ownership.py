@@ -11,7 +11,7 @@ runtime), ``exclusive`` takes everything at once and holds it until the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -64,6 +64,7 @@ class Ownership:
         self._until = 0.0
         self._next_beat = 0.0
         self._beats = 0
+        self._ended = False
         self._one_at_a_time = asyncio.Lock()  # what a beat reads and what this process takes must not cross
 
     def held(self, name: str) -> Lease | None:
@@ -78,23 +79,18 @@ class Ownership:
         """Whether another epoch owns it for certain; while a beat is only late it may come back."""
         return self._held.get(lease.name) != lease
 
-    async def run(self, stopping: Callable[[], bool]) -> None:
-        """Beat until stopping, whatever else the process is waiting for."""
-        while not stopping():
-            with suppress(LedgerError):
-                await self.keep()
-            await self._clock.sleep(self.length / BEATS_A_LEASE / 2)
-
     async def keep(self) -> None:
         """Beat if it is time to. Raises ``LedgerError``; then the leases run out by themselves."""
         now = self._clock.monotonic()
-        if now >= self._next_beat:
+        if not self._ended and now >= self._next_beat:
             self._next_beat = now + self.length / BEATS_A_LEASE
             await self.beat()
 
     async def beat(self) -> None:
         """Say that this process lives, and learn who else does and what is still its own. Raises ``LedgerError``."""
         async with self._one_at_a_time:
+            if self._ended:
+                return
             before = self._clock.monotonic()
             self._beats += 1
             beats, roles = self._beats, ",".join(sorted(self.roles))
@@ -113,7 +109,7 @@ class Ownership:
         Those already held are left out. Raises ``LedgerError``.
         """
         missing = sorted(set(wanted) - self._held.keys())
-        if not missing:
+        if not missing or self._ended:
             return []
         if unknown := [name for name in missing if name not in self._look.leases]:
             self._see(await self._ledger.write(lambda conn: _ensured(conn, unknown)))
@@ -162,10 +158,12 @@ class Ownership:
 
         If the ledger cannot be reached, the beat stands still from now on and others take over by that.
         """
-        held = list(self._held.values())
-        self._held.clear()
-        with suppress(LedgerError):
-            await self._ledger.write(lambda conn: _let_go(conn, held, self.process, clean=clean))
+        async with self._one_at_a_time:
+            self._ended = True  # a beat now would make others believe in a process that has gone
+            held = list(self._held.values())
+            self._held.clear()
+            with suppress(LedgerError):
+                await self._ledger.write(lambda conn: _let_go(conn, held, self.process, clean=clean))
 
     def _see(self, look: _Look) -> None:
         self._look = look
@@ -189,6 +187,8 @@ class Ownership:
         seen = self._watch.seen.get(row.owner) if row.owner is not None and not self.exclusive else None
         still = (row.owner, seen.beat) if row.owner is not None and seen is not None else None
         async with self._one_at_a_time:
+            if self._ended:
+                return None
             lease = await self._ledger.write(
                 lambda conn: table.take(conn, row.name, self.process, row.epoch, still=still)
             )
