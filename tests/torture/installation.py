@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.parts.fault_proxy import FaultProxy
 from tests.torture.load import Load
 from tests.torture.partner import Partner
 from tests.torture.process import ServiceProcess
+from tests.torture.recorder import CALL_LIMIT
 
 SOURCE = "counter"
 CLASSES = {"plain": "natural_key", "asked": "checked", "once": "none"}
@@ -49,16 +50,16 @@ class Installation:
     processes: list[ServiceProcess] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def start(self, count: int = 1, limits: Callable[[], None] | None = None) -> list[ServiceProcess]:
+    async def start(self, count: int = 1) -> list[ServiceProcess]:
         """Start further processes and wait until they are ready."""
-        made = [self.process(limits) for _ in range(count)]
+        made = [self.process() for _ in range(count)]
         await asyncio.gather(*(process.start() for process in made))
         return made
 
-    def process(self, limits: Callable[[], None] | None = None) -> ServiceProcess:
+    def process(self) -> ServiceProcess:
         """One more process, not started."""
-        log = self.folder / f"process-{next(self.numbers)}.log"
-        made = ServiceProcess(self.config, log, [self.path], limits)
+        name = f"process-{next(self.numbers)}"
+        made = ServiceProcess(name, self.config, self.folder / f"{name}.log", [self.path])
         self.processes.append(made)
         return made
 
@@ -92,9 +93,19 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    folder: Path, *, bus: str = "embedded", ledger: str = "sqlite", data: Path | None = None, seed: int = 0
+    folder: Path,
+    *,
+    bus: str = "embedded",
+    ledger: str = "sqlite",
+    data: Path | None = None,
+    seed: int = 0,
+    grace: float = 5.0,
+    call_limit: float = CALL_LIMIT,
 ) -> AsyncIterator[Installation]:
-    """Partners, proxies and configuration; all processes that a test started end with the block."""
+    """Partners, proxies and configuration; all processes that a test started end with the block.
+
+    Fails in the end if one of them logged an error that nobody had thought of.
+    """
     async with AsyncExitStack() as stack:
         partners: dict[str, Partner] = {}
         proxies: dict[str, FaultProxy] = {}
@@ -106,12 +117,14 @@ async def installation(
             await proxy.up()
             stack.push_async_callback(proxy.close)
             partners[name], proxies[name] = partner, proxy
-        config = written(folder, bus, ledger, data or folder / "data", proxies)
+        config = written(folder, bus, ledger, data or folder / "data", proxies, grace=grace, call_limit=call_limit)
         settings = load_settings(config)
         await prepare(settings)
         made = Installation(folder, partners, proxies, settings, config, entry_point(folder))
         stack.push_async_callback(ended, made.processes)
         yield made
+        for process in made.processes:
+            assert not process.defects(), process.defects()
 
 
 async def ended(processes: Sequence[ServiceProcess]) -> None:
@@ -132,7 +145,16 @@ async def prepare(settings: Settings) -> None:
         await bus.close()
 
 
-def written(folder: Path, bus: str, ledger: str, data: Path, proxies: Mapping[str, FaultProxy]) -> Path:
+def written(
+    folder: Path,
+    bus: str,
+    ledger: str,
+    data: Path,
+    proxies: Mapping[str, FaultProxy],
+    *,
+    grace: float,
+    call_limit: float,
+) -> Path:
     """The configuration file of all processes."""
     (folder / "rules.yaml").write_text(RULES, "utf-8")
     lines = [
@@ -140,15 +162,14 @@ def written(folder: Path, bus: str, ledger: str, data: Path, proxies: Mapping[st
         f'bus = {{url = "{bus}", partitions = {PARTITIONS}, kafka = {{replication = 1, min_insync_replicas = 1}}}}',
         f'ledger = {{url = "{ledger}", lease_seconds = {LEASE_SECONDS}}}',
         "http = {port = 0}",
-        "delivery = {grace = 5.0}",
+        f"delivery = {{grace = {grace}}}",
         f'routing = {{rules = "{folder / "rules.yaml"}"}}',
         f'[recipients.{SOURCE}]\nconnector = "recorder"\nconfig = {{http = {{base_url = "http://127.0.0.1:1"}}}}',
     ]
     for name, proxy in proxies.items():
         http = f'{{base_url = "http://127.0.0.1:{proxy.port}", connect_timeout = 1.0}}'
-        lines.append(
-            f'[recipients.{name}]\nconnector = "recorder"\nconfig = {{http = {http}, idempotency = "{CLASSES[name]}"}}'
-        )
+        lines += [f"[recipients.{name}]", 'connector = "recorder"', f"timeout = {call_limit}"]
+        lines += [f'config = {{http = {http}, idempotency = "{CLASSES[name]}"}}']
     config = folder / "lgsp.toml"
     config.write_text("\n".join(lines), "utf-8")
     return config

@@ -42,6 +42,14 @@ class Load:
     seed: int = 0
     received: list[Sent] = field(default_factory=list)
     refused: int = 0
+    _refusal: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_refused(self, count: int) -> None:
+        """Wait until so many tries were not received; fails after half a minute."""
+        async with asyncio.timeout(30):
+            while self.refused < count:
+                self._refusal.clear()
+                await self._refusal.wait()
 
     async def run(self) -> None:
         """Send everything."""
@@ -58,6 +66,7 @@ class Load:
             body = json.dumps({"code": code, "identity": identity}).encode()
             while not await self._say(session, body, chance):
                 self.refused += 1
+                self._refusal.set()
                 await asyncio.sleep(PAUSE)
             self.received.append(Sent(key, code, derived_id("message", self.source, OPERATION, identity)))
             if self.pause:

@@ -52,6 +52,13 @@ async def quiet(operations: Operations) -> bool:
     return not any(row.waiting or row.calling or row.dead or row.uncertain for row in backlogs)
 
 
+async def backlog(made: Installation, state: str) -> int:
+    """How many deliveries are in this state."""
+    async with made.ledger() as ledger:
+        rows = (await made.operations(ledger).status()).backlogs
+    return sum(int(getattr(row, state)) for row in rows)
+
+
 async def answer(made: Installation, operations: Operations) -> None:
     """Decide for every uncertain delivery there is."""
     try:

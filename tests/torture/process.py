@@ -20,10 +20,10 @@ END_LIMIT = 30.0
 class ServiceProcess:
     """A process of an installation. ``url`` is where it listens, once it is ready."""
 
-    def __init__(self, config: Path, log: Path, path: Sequence[Path], limits: Any = None) -> None:
-        self._config, self._log, self._limits = config, log, limits
+    def __init__(self, name: str, config: Path, log: Path, path: Sequence[Path]) -> None:
+        self._config, self._log = config, log
         entries = [str(entry) for entry in (*path, ROOT)]
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entries)}
+        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entries), "LGSP_INSTANCE": name}
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -53,7 +53,6 @@ class ServiceProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", RUN, "run", "--config", str(self._config),
             stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, env=self._environment,
-            preexec_fn=self._limits,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read(self._process))
 
@@ -100,6 +99,12 @@ class ServiceProcess:
         lines = self._log.read_text("utf-8").splitlines() if self._log.exists() else []
         found = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in found if line.get("event") == name]
+
+    def defects(self) -> str:
+        """The first traceback in its log, with what stands around it; empty if there is none."""
+        text = self._log.read_text("utf-8") if self._log.exists() else ""
+        at = text.find("Traceback (most recent call last)")
+        return "" if at < 0 else text[max(0, at - 500) : at + 2500]
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -36,6 +36,7 @@ from router.sdk.records import DossierStatus, ProgressLine
 EVENT = "dossier.progressed"
 OPERATION = "say"
 CALL_LIMIT = 1.5
+CONCURRENCY = 8
 WHEN = datetime(2025, 6, 16, 1, 0, tzinfo=UTC)
 
 
@@ -44,7 +45,7 @@ class RecorderConfig(ConnectorConfig):
 
     http: HttpConfig
     idempotency: Idempotency = Idempotency.NATURAL_KEY
-    concurrency: int = 8
+    concurrency: int = CONCURRENCY
 
 
 def manifest(config: RecorderConfig) -> Manifest:

@@ -10,23 +10,32 @@ from tests.torture.installation import Installation
 from tests.torture.load import Load
 from tests.torture.operator import settle
 from tests.torture.partner import cancelled
-from tests.torture.verdict import violations
+from tests.torture.verdict import Freeze, violations
 
 Fault = Callable[[], Awaitable[object]]
 WITNESS = "plain"  # its lanes never wait for a person, so its record tells how far the work is
 
 
-async def storm(made: Installation, load: Load, faults: Sequence[Fault], *, seed: int, limit: float = 60.0) -> None:
-    """Send ``load`` while each of ``faults`` happens once, in order, at a random point of the work.
+async def storm(
+    made: Installation,
+    load: Load,
+    faults: Sequence[Fault],
+    *,
+    seed: int,
+    upto: float = 0.9,
+    limit: float = 60.0,
+    freezes: Sequence[Freeze] = (),
+) -> None:
+    """Send ``load`` while each of ``faults`` happens once, in order, at a random point of the work's first ``upto``.
 
     Afterwards everything received must have had its effect once and in order at every partner within ``limit``
-    seconds, the operator answering for what only a person may decide.
+    seconds, the operator answering for what only a person may decide. ``freezes`` is filled by faults that freeze.
     """
     witness, total = made.partners[WITNESS], load.dossiers * load.length
     before = len(witness.effects())
     sending = asyncio.create_task(load.run())
     try:
-        for share in points(len(faults), total, seed):
+        for share in points(len(faults), total, upto, seed):
             await reached(made, before + share)
             await faults[0]()
             faults = faults[1:]
@@ -37,7 +46,7 @@ async def storm(made: Installation, load: Load, faults: Sequence[Fault], *, seed
     finally:
         await cancelled(sending)
     await settle(made, load.received, limit=limit)
-    found = violations(made, load.received)
+    found = violations(made, load.received, freezes)
     assert not found, f"seed {seed}: {found}"
 
 
@@ -50,7 +59,7 @@ async def reached(made: Installation, count: int) -> None:
         raise AssertionError(f"the work stands still at {seen}, awaited {count}\n{made.words()}") from None
 
 
-def points(count: int, total: int, seed: int) -> list[int]:
-    """Random points of the work, rising, none before the first event and none after nine tenths."""
+def points(count: int, total: int, upto: float, seed: int) -> list[int]:
+    """Random points of the work, rising: counts of effects at the witness."""
     chance = random.Random(seed)
-    return sorted(chance.sample(range(total // 20, total * 9 // 10), count))
+    return sorted(chance.sample(range(total // 20, int(total * upto)), count))

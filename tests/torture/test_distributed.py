@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.torture.conftest import Parts
 from tests.torture.installation import LEASE_SECONDS, Installation, installation
 from tests.torture.storm import storm
+from tests.torture.verdict import Freeze
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -44,13 +46,17 @@ async def test_a_process_frozen_beyond_its_lease(tmp_path: Path, parts: Parts) -
     async with pair(tmp_path, parts) as made:
         frozen, _ = made.processes
 
+        freezes: list[Freeze] = []
+
         async def freeze() -> None:
-            """Until the other one has taken its shards over and delivered what was waiting there."""
+            """For so long that the other one takes its shards over and delivers what was waiting there."""
+            start = time.monotonic()
             frozen.send(signal.SIGSTOP)
             await asyncio.sleep(3 * LEASE_SECONDS)
             frozen.send(signal.SIGCONT)
+            freezes.append(Freeze(start, time.monotonic()))
 
-        await storm(made, made.load(20, 15, name="F", pause=0.5), [freeze], seed=2)
+        await storm(made, made.load(20, 15, name="F", pause=0.5), [freeze], seed=2, freezes=freezes)
 
 
 async def test_the_broker_killed_and_restarted(tmp_path: Path, parts: Parts) -> None:

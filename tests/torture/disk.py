@@ -1,0 +1,78 @@
+"""A disk that can be full: a small tmpfs where mounting is permitted, else a limit on the size of a file."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from tests.torture.process import ServiceProcess
+
+SIZE = "24m"
+PIECE = 4_096
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+class Disk(Protocol):
+    """``folder`` holds the data; ``fill`` leaves no room for a process's writes, ``free`` gives it back."""
+
+    folder: Path
+
+    def fill(self, process: ServiceProcess) -> None: ...
+    def free(self, process: ServiceProcess) -> None: ...
+
+
+class SmallDisk:
+    """A tmpfs, filled by a file that is in nobody's way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self, _process: ServiceProcess) -> None:
+        """Write until nothing fits any more."""
+        with self._ballast.open("wb", buffering=0) as ballast:
+            try:
+                while True:
+                    ballast.write(bytes(PIECE))
+            except OSError:
+                return
+
+    def free(self, _process: ServiceProcess) -> None:
+        """Take the file away."""
+        self._ballast.unlink()
+
+
+class LimitedFiles:
+    """No file of the process may grow beyond what it has: to SQLite that is a full disk as well."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self, process: ServiceProcess) -> None:
+        """Set the limit where its largest file ends."""
+        largest = max((path.stat().st_size for path in self.folder.rglob("*.db*")), default=0)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+    def free(self, process: ServiceProcess) -> None:
+        """Lift it."""
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """A disk for the length of the block."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        yield LimitedFiles(folder)
+        return
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
