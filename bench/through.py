@@ -22,6 +22,7 @@ from router.delivery.calls import Recipient
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
 from router.ledger.migrate import migrate_ledger
 from router.ledger.tables import delivery
+from router.objects import FolderObjectStore
 from router.routing.agencies import Registry
 from router.routing.table import Match, Routes, Rule
 from router.runtime import quiet_collector, run_loop
@@ -97,11 +98,10 @@ async def measure(settings: Settings, events: int) -> None:
     bus = build_bus(settings, clock)
     await bus.open()
     await bus.create(topics_of(settings.model_copy(update={"recipients": {PARTNER: None}})))
-    service = Service(settings, clock, ids, bus=bus)
-    partner = Instant(ConnectorConfig(), Context(PARTNER, clock, ids, service.objects))
-    service.recipients.append(Recipient(PARTNER, partner, partner.manifest, partner.manifest.limits.concurrency))
+    partner = Instant(ConnectorConfig(), Context(PARTNER, clock, ids, FolderObjectStore(settings.data / "objects")))
+    recipient = Recipient(PARTNER, partner, partner.manifest, partner.manifest.limits.concurrency)
+    service = Service(settings, clock, ids, bus=bus, recipients=[recipient])
     assert service.delivery is not None
-    service.delivery.recipients[PARTNER] = service.recipients[0]
     rule = Rule(name="all", match=Match(), to=(PARTNER,))
     service.routes = Routes([rule], Registry("bench", [], [], []), local_date(clock.business()))
     await load(service, events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from router.bus.embedded import EmbeddedBus
 from router.bus.kafka import KafkaBus
 from router.bus.kafka_settings import KafkaSettings
 from router.codec import Codec, PackagedSchemas
-from router.delivery.calls import Kit
+from router.delivery.calls import Kit, Recipient
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
@@ -112,10 +112,20 @@ def owner_key(settings: Settings) -> bytes:
 
 
 class Service:
-    """One process of an installation, playing the roles of its settings. ``run`` until ``stop``."""
+    """One process of an installation, playing the roles of its settings. ``run`` until ``stop``.
+
+    ``recipients`` are served beside those of the settings (benches, and installations embedded in a program).
+    """
 
     def __init__(
-        self, settings: Settings, clock: Clock, ids: Ids, *, file: str = "settings", bus: Bus | None = None
+        self,
+        settings: Settings,
+        clock: Clock,
+        ids: Ids,
+        *,
+        file: str = "settings",
+        bus: Bus | None = None,
+        recipients: Sequence[Recipient] = (),
     ) -> None:
         self.settings, self.clock, self.ids = settings, clock, ids
         self.log = structlog.get_logger("lgsp")
@@ -123,7 +133,7 @@ class Service:
         self.bus, self.ledger = bus or build_bus(settings, clock), build_ledger(settings, clock)
         self.codec = Codec(PackagedSchemas())
         self.objects = FolderObjectStore(settings.data / "objects")
-        self.recipients = build_recipients(settings, clock, ids, self.objects, file)
+        self.recipients = [*build_recipients(settings, clock, ids, self.objects, file), *recipients]
         self.routes = build_routes(settings, clock)
         self.ownership = Ownership(
             self.ledger,
