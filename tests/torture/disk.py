@@ -1,8 +1,9 @@
-"""A disk that can be full: a small tmpfs where mounting is permitted, else a limit on the size of a file."""
+"""A disk that can be full: a small tmpfs where mounting is permitted, or a limit on the size of a process's files."""
 
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,7 @@ UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
 class Disk(Protocol):
-    """``folder`` holds the data; ``fill`` leaves no room for a process's writes, ``free`` gives it back."""
-
-    folder: Path
+    """``fill`` leaves no room for a process's writes, ``free`` gives it back."""
 
     def fill(self, process: ServiceProcess) -> None: ...
     def free(self, process: ServiceProcess) -> None: ...
@@ -29,7 +28,6 @@ class SmallDisk:
     """A tmpfs, filled by a file that is in nobody's way."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self._ballast = folder / "ballast"
 
     def fill(self, _process: ServiceProcess) -> None:
@@ -50,11 +48,11 @@ class LimitedFiles:
     """No file of the process may grow beyond what it has: to SQLite that is a full disk as well."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._folder = folder
 
     def fill(self, process: ServiceProcess) -> None:
         """Set the limit where its largest file ends."""
-        largest = max((path.stat().st_size for path in self.folder.rglob("*.db*")), default=0)
+        largest = max((path.stat().st_size for path in self._folder.rglob("*.db*")), default=0)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
 
     def free(self, process: ServiceProcess) -> None:
@@ -63,16 +61,14 @@ class LimitedFiles:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Disk]:
-    """A disk for the length of the block."""
+def mounted(folder: Path) -> Iterator[bool]:
+    """A small tmpfs at ``folder`` for the length of the block; False where mounting is not permitted."""
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        yield LimitedFiles(folder)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        yield False
         return
     try:
-        yield SmallDisk(folder)
+        yield True
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -84,6 +84,12 @@ class ServiceProcess:
         self.send(signal.SIGTERM)
         return await self.ended()
 
+    async def deaf(self) -> None:
+        """Wait until it takes nothing in any more, which is how a stop begins."""
+        async with asyncio.timeout(END_LIMIT):
+            while await _listens(self.url):
+                await asyncio.sleep(0.01)
+
     async def ended(self) -> int:
         """Wait for its end; its exit code."""
         if self._process is None or self._reading is None:
@@ -120,3 +126,14 @@ class ServiceProcess:
                 if '"event": "ready"' in text:
                     self.url = json.loads(text)["url"]
                     self._ready.set()
+
+
+async def _listens(url: str) -> bool:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
