@@ -16,6 +16,7 @@ from router.delivery.commit import Group, write_group
 from router.errors import OrderRefused
 from router.events import ROUTER
 from router.ledger import alerts, audit, leases, orders, query, recipients, store
+from router.ledger.holds import Hold, current_holds
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
 from router.ledger.rows import (
     Attempt,
@@ -45,6 +46,7 @@ class Status(NamedTuple):
 
     backlogs: list[Backlog]
     states: dict[str, RecipientState]
+    holds: list[Hold]
     outbox: int
     waiting_for_dossier: int
     alerts: int
@@ -141,6 +143,10 @@ class Operations:
             args["body"] = b64encode(body).decode()
         return await self._on_delivery(name, Verb.REPLAY, who=who, why=why, args=args)
 
+    async def hold_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
+        """Keep what comes for a recipient back until it is resumed."""
+        return await self._on_recipient(recipient, Verb.HOLD, who, why)
+
     async def stop_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
         """Call a recipient no more; what comes for it waits."""
         return await self._on_recipient(recipient, Verb.STOP, who, why)
@@ -235,4 +241,4 @@ class Operations:
 def _status(conn: Connection) -> Status:
     states = {state.recipient: state for state in recipients.recipient_states(conn)}
     rows, events = query.unsettled(conn)
-    return Status(query.backlogs(conn), states, rows, events, len(alerts.open_alerts(conn)))
+    return Status(query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import demo, operate, routes, serve
+from router.cli import demo, operate, recipient, routes, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +15,7 @@ app = typer.Typer(
 app.add_typer(demo.app)
 app.add_typer(serve.app)
 app.add_typer(operate.app)
+app.add_typer(recipient.app, name="recipient", help="Look at recipients, hold, stop and resume them.")
 app.add_typer(routes.app, name="routes")
 
 

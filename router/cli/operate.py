@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from router.cli import output
+from router.cli.recipient import recipient_rows, told
 from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, settings_of, user
 from router.codec import Codec, PackagedSchemas
 from router.errors import CodecError
@@ -18,10 +19,8 @@ from router.masking import mask, mask_value
 from router.operations import Answer, Operations, Shown
 
 app = typer.Typer(no_args_is_help=True)
-recipients = typer.Typer(no_args_is_help=True, help="Look at recipients, stop them, resume them.")
 dead = typer.Typer(no_args_is_help=True, help="Dead letters: what a person must look at.")
 lanes = typer.Typer(no_args_is_help=True, help="One dossier's deliveries at one recipient.")
-app.add_typer(recipients, name="recipient")
 app.add_typer(dead, name="dead")
 app.add_typer(lanes, name="lane")
 
@@ -34,21 +33,7 @@ OutOfOrder = Annotated[bool, typer.Option("--out-of-order", help="Accept that it
 def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show backlogs, recipients that do not work, and what has not left yet."""
     found = ask(config, lambda operations: operations.status())
-    rows = []
-    for backlog in found.backlogs:
-        state = found.states.get(backlog.recipient)
-        rows.append(
-            {
-                "recipient": backlog.recipient,
-                "status": state.status if state else "open",
-                "waiting": backlog.waiting,
-                "calling": backlog.calling,
-                "dead": backlog.dead,
-                "uncertain": backlog.uncertain,
-                "oldest": output.when(backlog.oldest),
-                "why": mask(state.reason) if state and state.status != "open" else None,
-            }
-        )
+    rows = recipient_rows(found)
     rest = {"outbox": found.outbox, "waiting_for_dossier": found.waiting_for_dossier, "alerts": found.alerts}
     if json:
         output.document({"recipients": rows, **rest}, as_json=True)
@@ -98,39 +83,6 @@ def lane_show(
     """Show the deliveries of a dossier at one recipient, in order."""
     found = ask(config, lambda operations: operations.lane(recipient, code, limit))
     output.listing([_row(named) for named in found], as_json=json, empty="Nothing is known of this dossier there.")
-
-
-@recipients.command("list", epilog="Example: lgsp recipient list")
-def recipient_list(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List recipients with their state, since when, why and by whom."""
-    found = ask(config, lambda operations: operations.status())
-    rows = []
-    for backlog in found.backlogs:
-        state = found.states.get(backlog.recipient)
-        rows.append(
-            {
-                "recipient": backlog.recipient,
-                "status": state.status if state else "open",
-                "since": output.when(state.since) if state else None,
-                "why": mask(state.reason) if state else None,
-                "by": state.by if state else None,
-                "backlog": backlog.waiting + backlog.calling,
-                "oldest": output.when(backlog.oldest),
-            }
-        )
-    output.listing(rows, as_json=json, empty="No recipients are configured.")
-
-
-@recipients.command("stop", epilog='Example: lgsp recipient stop tax-h39 --reason "bảo trì hệ thống thuế"')
-def recipient_stop(recipient: str, reason: ReasonOption, who: WhoOption = "", config: ConfigOption = None) -> None:
-    """Call a recipient no more. What comes for it waits; nothing is lost."""
-    _told(ask(config, lambda operations: operations.stop_recipient(recipient, who=who or user(), why=reason)))
-
-
-@recipients.command("resume", epilog='Example: lgsp recipient resume tax-h39 --reason "đã đổi mật khẩu"')
-def recipient_resume(recipient: str, reason: ReasonOption, who: WhoOption = "", config: ConfigOption = None) -> None:
-    """Call a recipient again; its backlog goes out in order."""
-    _told(ask(config, lambda operations: operations.resume_recipient(recipient, who=who or user(), why=reason)))
 
 
 @dead.command("list", epilog="Example: lgsp dead list --recipient tax-h39 --by-cause")
@@ -208,7 +160,7 @@ def replay(
             for name in sorted(names, key=_in_lane_order)
         ]
 
-    _told(*ask(config, order))
+    told(*ask(config, order))
 
 
 @app.command(epilog='Example: lgsp skip tax-h39/3/152 --reason "đã nhập tay"')
@@ -244,17 +196,7 @@ def _ordered(
             for name in sorted(names, key=_in_lane_order)
         ]
 
-    _told(*ask(config, order))
-
-
-def _told(*answers: Answer) -> None:
-    """Say what came of orders; exit 1 if one was refused."""
-    for answer in answers:
-        alone = " (no process is running: applied here)" if answer.alone else ""
-        word = "done" if answer.result.applied else "refused"
-        print(f"order {answer.id}: {word}: {answer.result.text}{alone}")
-    if not all(answer.result.applied for answer in answers):
-        raise typer.Exit(REFUSED)
+    told(*ask(config, order))
 
 
 def _in_lane_order(name: str) -> tuple[str, int]:

@@ -22,7 +22,7 @@ def console() -> Console:
 
 
 def listing(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
-    """Rows with the same keys as a table, or as one JSON array."""
+    """Rows with the same keys as a table (columns that are empty everywhere are left out), or as one JSON array."""
     if as_json:
         print(json.dumps(list(rows), ensure_ascii=False, default=str))
         return
@@ -30,10 +30,11 @@ def listing(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
         console().print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in rows[0]:
-        table.add_column(column.replace("_", " "), overflow="fold")
+    columns = [column for column in rows[0] if any(row[column] not in (None, "") for row in rows)]
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column == columns[0])
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     console().print(table)
 
 
