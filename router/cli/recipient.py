@@ -18,7 +18,9 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list", epilog="Example: lgsp recipient list --json | jq '.[] | select(.status != \"open\")'")
 def recipient_list(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List recipients: open, down, paused, closed, held or stopped; since when, why, until when (the next probe, the opening), what waits."""
+    """List recipients: open, down, paused, closed, held or stopped; since when and why, until when (the next probe,
+    the opening), and what waits.
+    """
     found = ask(config, lambda operations: operations.status())
     output.listing(recipient_rows(found), as_json=json, empty="No recipients are configured.")
 
