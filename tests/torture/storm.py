@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,6 +13,7 @@ from tests.torture.operator import settle
 from tests.torture.partner import cancelled
 from tests.torture.verdict import Freeze, violations
 
+ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "0"))  # 0: the bounded set only
 Fault = Callable[[], Awaitable[object]]
 WITNESS = "plain"  # its lanes never wait for a person, so its record tells how far the work is
 

@@ -13,7 +13,7 @@ from tests.torture.installation import Installation, installation
 from tests.torture.load import Load
 from tests.torture.operator import backlog, settle
 from tests.torture.recorder import CONCURRENCY
-from tests.torture.storm import storm
+from tests.torture.storm import ROUNDS, storm
 from tests.torture.verdict import violations
 
 ANNOYED = {"fails_after_work": 0.03, "busy": 0.05, "slow": 0.05, "cuts_after_work": 0.03}
@@ -49,12 +49,12 @@ async def test_partners_that_are_down_are_waited_for_and_delay_nobody_else(tmp_p
 
 
 async def test_a_full_disk_is_waited_out(tmp_path: Path) -> None:
-    with mounted(tmp_path / "data") as mountable:
-        if not mountable:
-            pytest.skip("mounting is not permitted here; the limit on a file's size is tried in its stead")
-        await filled(tmp_path, SmallDisk(tmp_path / "data"))
+    data = tmp_path / "data"
+    with mounted(data) as small:
+        await filled(tmp_path, SmallDisk(data) if small else LimitedFiles(data))
 
 
+@pytest.mark.skipif(not ROUNDS, reason="the long run: make torture")
 async def test_files_that_may_not_grow_are_waited_out(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     await filled(tmp_path, LimitedFiles(tmp_path / "data"))

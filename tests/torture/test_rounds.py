@@ -11,9 +11,8 @@ import pytest
 from tests.torture.conftest import Parts
 from tests.torture.faults import Choice
 from tests.torture.installation import Installation, installation
-from tests.torture.storm import storm
+from tests.torture.storm import ROUNDS, storm
 
-ROUNDS = int(os.environ.get("TORTURE_ROUNDS", "0"))
 FIRST = int(os.environ.get("TORTURE_SEED", "1"))
 FAULTS = 5
 MOODS = {"fails_after_work": 0.01, "busy": 0.02, "slow": 0.02, "cuts_after_work": 0.01}
