@@ -22,7 +22,7 @@ def demo(
     bus: Annotated[str, typer.Option(help="embedded, or kafka://host:port.")] = "embedded",
     ledger: Annotated[str, typer.Option(help="sqlite, or postgresql://user@host:port/database.")] = "sqlite",
     keep: Annotated[Path | None, typer.Option(help="Keep the data in this folder.")] = None,
-    seed: int = 1,
+    seed: Annotated[int, typer.Option(min=1, help="Another story: other people, other dossiers with trouble.")] = 1,
     sabotage: Annotated[Sabotage | None, typer.Option(help="Plant a fault; the check must find it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,13 +15,12 @@ from router.clock import SystemClock, SystemIds
 from router.demo.check import Finding
 from router.demo.sabotage import Sabotage, SabotagedBus
 from router.demo.story import Story
+from router.demo.telling import Telling, telling
 from router.demo.world import World, demo_settings
 from router.ledger.migrate import migrate_ledger
 from router.ports import Bus
 from router.runtime import quiet_collector
 from router.service import Service, build_bus, data_directory, topics_of
-
-Tell = Callable[[str], None]
 
 #: The demo happens on this day: before the reorganisation of 1 July 2025, with districts still at work.
 DAY = datetime(2025, 6, 16, 1, 0, tzinfo=UTC)
@@ -53,7 +51,7 @@ async def _in_directory(choices: Choices, data: Path) -> int:
     clock = SystemClock(DAY - datetime.fromtimestamp(SystemClock().now() / 1e6, UTC))
     began = clock.monotonic()
     async with AsyncExitStack() as stack:
-        world = World.make(clock)
+        world = World.make(clock, choices.seed)
         await world.start(stack)
         settings = demo_settings(world, data, bus=choices.bus, ledger=choices.ledger)
         data_directory(settings)
@@ -70,32 +68,31 @@ async def _in_directory(choices: Choices, data: Path) -> int:
             ready.cancel()
             running.result()
         quiet_collector()
-        told = _tell(choices, clock, began)
-        story = Story(world, service, clock, choices.dossiers, choices.documents, told)
-        watching = asyncio.create_task(_watch(story, told, clock))
         try:
-            findings = await story.play()
+            with telling(lambda: clock.monotonic() - began, choices.dossiers, silent=choices.as_json) as saying:
+                story = Story(world, service, clock, choices.dossiers, choices.documents, saying.tell, choices.seed)
+                findings = await _watched(story, saying, clock)
         finally:
-            watching.cancel()
             service.stop()
             await running
         _report(choices, story, service, findings, clock.monotonic() - began)
     return 1 if findings else 0
 
 
-def _tell(choices: Choices, clock: SystemClock, began: float) -> Tell:
-    def tell(text: str) -> None:
-        if not choices.as_json:
-            output.error(f"{clock.monotonic() - began:6.1f} s  {text}")
+async def _watched(story: Story, saying: Telling, clock: SystemClock) -> list[Finding]:
+    """Play, and say twice a second how far it is."""
 
-    return tell
+    async def watch() -> None:
+        while True:
+            await clock.sleep(0.5)
+            effects = sum(len(simulator.effects) for simulator in story.world.partners().values())
+            saying.count(story.closed(), effects)
 
-
-async def _watch(story: Story, told: Tell, clock: SystemClock) -> None:
-    while True:
-        await clock.sleep(2.0)
-        effects = sum(len(simulator.effects) for simulator in story.world.partners().values())
-        told(f"{story.closed()} of {story.dossiers} dossiers returned, {effects} deliveries took effect")
+    watching = asyncio.create_task(watch())
+    try:
+        return await story.play()
+    finally:
+        watching.cancel()
 
 
 def _report(choices: Choices, story: Story, service: Service, findings: list[Finding], seconds: float) -> None:

@@ -35,6 +35,10 @@ class SabotagedBus:
         """As it is."""
         await self._bus.close()
 
+    async def grow(self, topics: Sequence[str], partitions: int) -> None:
+        """As it is."""
+        await self._bus.grow(topics, partitions)
+
     async def create(self, topics: Sequence[TopicSpec]) -> None:
         """As it is."""
         await self._bus.create(topics)

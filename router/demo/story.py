@@ -37,6 +37,7 @@ class Story:
     dossiers: int
     documents: int
     told: Callable[[str], None]
+    seed: int = 1
     codes: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
@@ -78,12 +79,13 @@ class Story:
             self._file(code, number, at)
 
     def _file(self, code: str, number: int, at: datetime) -> None:
-        if number % COUNTER_EVERY and number != POISON:
-            self.world.portal.file(people.portal_dossier(code, COMMUNE, number, at))
+        person = number + (self.seed - 1) * 1_000
+        if (number + self.seed - 1) % COUNTER_EVERY and number != POISON:
+            self.world.portal.file(people.portal_dossier(code, COMMUNE, person, at))
             return
         from connectors.one_stop.simulator import land_file
 
-        dossier = people.counter_dossier(code, COMMUNE, number, at)
+        dossier = people.counter_dossier(code, COMMUNE, person, at)
         land = land_file(dossier)
         if number == POISON:
             del land["ThongTinThuaDat"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,9 @@ def number_of(code: str) -> int:
     return int(code.rpartition("-")[2])
 
 
-def wants_supplement(code: str) -> bool:
-    """One dossier in ten lacks papers."""
-    return number_of(code) % 10 == 3
-
-
-def returns_request(code: str) -> bool:
-    """One first PCTT in ten is sent back."""
-    return number_of(code) % 10 == 6
+def one_in_ten(which: int) -> Callable[[str], bool]:
+    """Picks one dossier in ten, by its running number."""
+    return lambda code: number_of(code) % 10 == which % 10
 
 
 @dataclass(slots=True)
@@ -46,14 +41,17 @@ class World:
     tax: TaxSimulator
 
     @classmethod
-    def make(cls, clock: Clock) -> World:
-        """All partners, not started."""
-        tax = TaxSimulator(clock, token=TOKEN, agency=TAX_OFFICE, returns=returns_request, batch=5, stranger=STRANGER)
+    def make(cls, clock: Clock, seed: int = 1) -> World:
+        """All partners, not started. By the seed one dossier in ten lacks papers, and another one in ten has its first
+        PCTT sent back.
+        """
+        lacks, returned = one_in_ten(seed + 2), one_in_ten(seed + 5)
+        tax = TaxSimulator(clock, token=TOKEN, agency=TAX_OFFICE, returns=returned, batch=5, stranger=STRANGER)
         return cls(
             portal=NationalPortalSimulator(clock, token=TOKEN, on_paid=tax.paid),
             one_stop=OneStopSimulator(clock, token=TOKEN, agency=COMMUNE),
             neighbour=OneStopSimulator(clock, token=TOKEN, agency=NEIGHBOUR),
-            land=LandRegistrySimulator(clock, secret=TOKEN, agency=LAND_OFFICE, wants_supplement=wants_supplement),
+            land=LandRegistrySimulator(clock, secret=TOKEN, agency=LAND_OFFICE, wants_supplement=lacks),
             tax=tax,
         )
 
