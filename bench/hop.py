@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.bare_kafka import bare_loop
 from bench.measure import Meter
+from bench.stages import HOP, Stages
 from router.bus.embedded import EmbeddedBus
 from router.bus.kafka import KafkaBus
 from router.bus.kafka_settings import KafkaSettings
@@ -79,14 +80,16 @@ async def measure(bus: Bus, events: int) -> Meter:
     quiet_collector()
     table = routes()
     hop = Hop(bus, lambda: table, SystemClock(), HopSettings())
-    meter = Meter()
-    running = asyncio.create_task(hop.run())
-    while hop.stats().routed < events:
-        meter.sample(hop.stats().routed / events)
-        await asyncio.sleep(0.05)
-    hop.stop()
-    await running
-    seconds, cpu = meter.seconds, meter.cpu
+    with Stages(HOP) as stages:
+        meter = Meter()
+        running = asyncio.create_task(hop.run())
+        while hop.stats().routed < events:
+            meter.sample(hop.stats().routed / events)
+            await asyncio.sleep(0.05)
+        hop.stop()
+        await running
+        seconds, cpu = meter.seconds, meter.cpu
+    print(f"CPU-seconds per million by stage: {stages.table(events)}")
     print(f"hop: {events / seconds:,.0f} events/s, {cpu * 1e6 / events:.2f} CPU-seconds per million; {meter.memory()}")
     await check(bus, events)
     return Meter(meter.started, meter.cpu_started, [(events / seconds, cpu * 1e6 / events)])

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench.measure import Meter
+from bench.stages import THROUGH, Stages
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Recipient
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
@@ -106,12 +107,14 @@ async def measure(settings: Settings, events: int) -> None:
     service.routes = Routes([rule], Registry("bench", [], [], []), local_date(clock.business()))
     await load(service, events)
     quiet_collector()
-    meter = Meter()
-    running = asyncio.create_task(service.run())
-    while partner.taken < events and not running.done():
-        meter.sample(partner.taken / events)
-        await asyncio.sleep(0.05)
-    seconds, cpu = meter.seconds, meter.cpu
+    with Stages(THROUGH) as stages:
+        meter = Meter()
+        running = asyncio.create_task(service.run())
+        while partner.taken < events and not running.done():
+            meter.sample(partner.taken / events)
+            await asyncio.sleep(0.05)
+        seconds, cpu = meter.seconds, meter.cpu
+    print(f"CPU-seconds per million by stage: {stages.table(events)}")
     await check(service, events)
     service.stop()
     await running
