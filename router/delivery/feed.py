@@ -13,6 +13,7 @@ from router.ports import Bus, Reader
 GROUP: Final = "lgsp-delivery"  # under this name ordinary tools see the lag
 FETCH: Final = 1_000
 WAIT: Final = 0.5
+FAILURES: Final = 10  # in a row, after which the reader is replaced: a client whose own tasks died never recovers
 
 
 class Feed:
@@ -23,7 +24,8 @@ class Feed:
         self._reader: Reader | None = None
         self._fetch: asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None = None
         self._noting: asyncio.Task[None] | None = None
-        self._following = False
+        self._followed: list[Owned] = []
+        self._failures = 0
 
     async def follow(self, shards: Iterable[Owned]) -> None:
         """Read these shards, each from its position."""
@@ -33,14 +35,13 @@ class Feed:
             await asyncio.wait({self._fetch})
             self._fetch.exception()  # seen: a failed fetch is forgotten with the rest
             self._fetch = None
-        positions = {owned.topic_partition: owned.shard.position for owned in shards}
-        await self._reader.set(positions)
-        self._following = bool(positions)
+        self._followed = list(shards)
+        await self._reader.set(self._positions())
 
     def fetching(self) -> asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None:
         """The fetch under way, started if there is none; None while nothing is followed."""
-        if self._fetch is None and self._following and self._reader is not None:
-            self._fetch = asyncio.create_task(self._next(self._reader))
+        if self._fetch is None and self._followed:
+            self._fetch = asyncio.create_task(self._next())
         return self._fetch
 
     def take(self) -> Mapping[TopicPartition, Sequence[Fetched]]:
@@ -90,5 +91,17 @@ class Feed:
         if self._reader is not None:
             await self._reader.close()
 
-    async def _next(self, reader: Reader) -> Mapping[TopicPartition, Sequence[Fetched]]:
-        return await reader.next(FETCH, WAIT)
+    async def _next(self) -> Mapping[TopicPartition, Sequence[Fetched]]:
+        if self._reader is None or self._failures >= FAILURES:
+            before, self._reader = self._reader, None
+            if before is not None:
+                await before.close()
+            self._reader = await self._bus.reader(GROUP)
+            await self._reader.set(self._positions())
+        self._failures += 1
+        found = await self._reader.next(FETCH, WAIT)
+        self._failures = 0
+        return found
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        return {owned.topic_partition: owned.shard.position for owned in self._followed}
