@@ -24,8 +24,9 @@ from tests.torture.partner import Partner
 from tests.torture.process import ServiceProcess
 from tests.torture.recorder import CALL_LIMIT
 
-SOURCE = "counter"
-CLASSES = {"plain": "natural_key", "asked": "checked", "once": "none"}
+SOURCE, REFUSING = "counter", "plain"
+CLASSES = {SOURCE: "natural_key", "plain": "natural_key", "asked": "checked", "once": "none"}
+PARTNERS = ("plain", "asked", "once")  # these get every event
 PARTITIONS = 3
 LEASE_SECONDS = 2.0
 RULES = """rules:
@@ -39,7 +40,9 @@ ENTRY_POINTS = "[lgsp.connectors]\nrecorder = tests.torture.recorder:Recorder\n"
 
 @dataclass
 class Installation:
-    """Partners and proxies by recipient; ``settings`` of all processes; ``path`` on which the connector is found."""
+    """Partners and proxies by recipient: the source, which gets replies, and those that get every event. ``settings``
+    of all processes; ``path`` on which the connector is found.
+    """
 
     folder: Path
     partners: Mapping[str, Partner]
@@ -110,7 +113,8 @@ async def installation(
         partners: dict[str, Partner] = {}
         proxies: dict[str, FaultProxy] = {}
         for number, (name, idempotency) in enumerate(CLASSES.items()):
-            partner = Partner(name, folder, knows_repetitions=idempotency == "natural_key", seed=seed + number)
+            knows = idempotency == "natural_key"
+            partner = Partner(name, folder, knows_repetitions=knows, refuses=name == REFUSING, seed=seed + number)
             await partner.start()
             stack.push_async_callback(partner.stop)
             proxy = FaultProxy(partner.port)
@@ -164,7 +168,6 @@ def written(
         "http = {port = 0}",
         f"delivery = {{grace = {grace}}}",
         f'routing = {{rules = "{folder / "rules.yaml"}"}}',
-        f'[recipients.{SOURCE}]\nconnector = "recorder"\nconfig = {{http = {{base_url = "http://127.0.0.1:1"}}}}',
     ]
     for name, proxy in proxies.items():
         http = f'{{base_url = "http://127.0.0.1:{proxy.port}", connect_timeout = 1.0}}'

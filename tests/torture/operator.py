@@ -9,7 +9,7 @@ from router.errors import LedgerUnavailable, OrderRefused
 from router.ledger.query import DeadFilter
 from router.ledger.rows import State, Verb
 from router.operations import Operations
-from tests.torture.installation import Installation
+from tests.torture.installation import PARTNERS, REFUSING, SOURCE, Installation
 from tests.torture.load import Sent
 
 LOOK_EVERY = 0.1
@@ -33,14 +33,12 @@ async def settle(made: Installation, sent: Sequence[Sent], *, limit: float) -> N
 
 
 def missing(made: Installation, sent: Sequence[Sent]) -> list[tuple[str, str]]:
-    """Deliveries that had no effect yet, as (recipient, code)."""
-    source = "counter"
+    """Deliveries that had no effect yet, and replies that the source has not got, as (recipient, code)."""
+    answered = {taken.answers for taken in made.partners[SOURCE].record}
+    refusing = made.partners[REFUSING]
     return [
-        (name, event.code)
-        for name, partner in made.partners.items()
-        for event in sent
-        if not partner.took(source, event.id)
-    ]
+        (name, event.code) for name in PARTNERS for event in sent if not made.partners[name].took(SOURCE, event.id)
+    ] + [(SOURCE, event.code) for event in sent if refusing.refuses(event.id) and event.id not in answered]
 
 
 async def quiet(operations: Operations) -> bool:

@@ -13,17 +13,23 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from tests.torture.recorder import REFUSED
+
 TOOK, RECOGNISED = "took", "recognised"
+REFUSES = 26  # of 256 events, where a partner refuses any
 
 
 class Taken(NamedTuple):
-    """One line of the record. ``at`` is monotonic seconds; ``effect`` is ``took`` or ``recognised``."""
+    """One line of the record. ``at`` is monotonic seconds; ``answers`` is the event that a reply is about; ``effect``
+    is ``took`` or ``recognised``.
+    """
 
     at: float
     source: str
     id: str
     key: str
     subject: str
+    answers: str
     effect: str
 
 
@@ -31,11 +37,13 @@ class Partner:
     """An HTTP server on loopback. ``knows_repetitions`` makes a second request for the same event have no effect.
 
     ``moods`` are played at random, seeded: an answer of 500 after the work, 503 before it, a slow answer, a
-    connection cut after the work.
+    connection cut after the work. A partner that ``refuses`` says no to some events, always to the same ones.
     """
 
-    def __init__(self, name: str, folder: Path, *, knows_repetitions: bool, seed: int = 0) -> None:
-        self.name, self.knows_repetitions = name, knows_repetitions
+    def __init__(
+        self, name: str, folder: Path, *, knows_repetitions: bool, refuses: bool = False, seed: int = 0
+    ) -> None:
+        self.name, self.knows_repetitions, self._refuses = name, knows_repetitions, refuses
         self.record: list[Taken] = []
         self.port = 0
         self.answered = 0
@@ -71,9 +79,17 @@ class Partner:
         """Whether an event had its effect here."""
         return (source, event_id) in self._known
 
+    def refuses(self, event_id: str) -> bool:
+        """Whether this event is one that is refused here."""
+        return self._refuses and int(event_id[:2], 16) < REFUSES
+
     def effects(self) -> list[Taken]:
         """What had an effect, in order."""
         return [taken for taken in self.record if taken.effect == TOOK]
+
+    def of(self, key: str) -> list[Taken]:
+        """What had an effect on one dossier, in order."""
+        return [taken for taken in self.effects() if taken.key == key]
 
     async def until(self, condition: Callable[[], object], limit: float = 60.0) -> None:
         """Wait until something that changes with the record is so; fails after ``limit`` seconds."""
@@ -106,13 +122,15 @@ class Partner:
             request.transport.abort()
             return web.Response()
         self.answered += 1
+        if self.refuses(facts["id"]):
+            return web.Response(status=REFUSED)
         return web.json_response({"effect": effect})
 
     def _write(self, facts: dict[str, str]) -> str:
         identity = (facts["source"], facts["id"])
         effect = RECOGNISED if self.knows_repetitions and identity in self._known else TOOK
         self._known.add(identity)
-        taken = Taken(time.monotonic(), *identity, facts["key"], facts["subject"], effect)
+        taken = Taken(time.monotonic(), *identity, facts["key"], facts["subject"], facts["answers"], effect)
         self.record.append(taken)
         self._file.write(json.dumps(taken._asdict(), ensure_ascii=False) + "\n")
         self._file.flush()

@@ -15,6 +15,7 @@ from router.sdk import (
     ConnectorConfig,
     Context,
     Emission,
+    ErrorRow,
     Event,
     Idempotency,
     Limits,
@@ -34,6 +35,8 @@ from router.sdk.http import Http, HttpConfig, classify
 from router.sdk.records import DossierStatus, ProgressLine
 
 EVENT = "dossier.progressed"
+REPLY = "delivery.rejected"
+REFUSED = 422
 OPERATION = "say"
 CALL_LIMIT = 1.5
 CONCURRENCY = 8
@@ -50,12 +53,13 @@ class RecorderConfig(ConnectorConfig):
 
 def manifest(config: RecorderConfig) -> Manifest:
     """The manifest of one recipient: patient, since these partners are often away."""
-    operation = Operation(name="take", events=(EVENT,), idempotency=config.idempotency, timeout=CALL_LIMIT)
+    operation = Operation(name="take", events=(EVENT, REPLY), idempotency=config.idempotency, timeout=CALL_LIMIT)
     retry = Retry(in_place=1, first_delay=0.05, factor=1.5, longest_delay=0.5, budget=1_000, unclassified_budget=1_000)
+    refusal = ErrorRow(outcome=Outcome.REJECTED, reason="refused", http=REFUSED)
     limits = Limits(concurrency=config.concurrency, urgent_reserved=0)
     return Manifest(
         name="recorder", version="1", partner="Đối tác ghi sổ", role="other",
-        operations=(operation,), emits=(EVENT,), limits=limits, retry=retry,
+        operations=(operation,), emits=(EVENT,), limits=limits, retry=retry, errors=(refusal,),
     )  # fmt: skip
 
 
@@ -77,6 +81,7 @@ class Recorder(Connector[RecorderConfig]):
 
     async def deliver(self, event: Event) -> Receipt:
         facts = {"source": event.source, "id": event.id, "key": str(event.key), "subject": event.subject}
+        facts["answers"] = event.causation_id
         answer = await self._http.request("POST", "/take", json_body=facts)
         said = answer.object() if answer.status < 300 else {}
         met = classify(self.manifest, "take", status=answer.status, code="")

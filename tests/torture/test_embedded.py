@@ -9,7 +9,7 @@ import pytest
 
 from tests.torture.disk import Disk, LimitedFiles, SmallDisk, mounted
 from tests.torture.faults import LINES, bad_line, killed
-from tests.torture.installation import Installation, installation
+from tests.torture.installation import PARTNERS, Installation, installation
 from tests.torture.load import Load
 from tests.torture.operator import backlog, settle
 from tests.torture.recorder import CONCURRENCY
@@ -72,7 +72,7 @@ async def test_told_to_stop_it_ends_as_soon_as_its_running_calls_have(tmp_path: 
             partner.gate.set()
         async with asyncio.timeout(10):
             assert await ending == 0, service.last_words()
-        assert all(partner.answered == len(partner.record) >= CONCURRENCY for partner in made.partners.values())
+        assert all(made.partners[name].answered == len(made.partners[name].record) >= CONCURRENCY for name in PARTNERS)
         assert await backlog(made, "uncertain") == 0
         assert await backlog(made, "calling") == 0
         await service.start()
@@ -110,8 +110,8 @@ async def filled(folder: Path, disk: Disk) -> None:
 
 async def in_mid_call(made: Installation, load: Load) -> None:
     """Send all of ``load``, and let every partner have taken in as many requests as it gets at once, without answer."""
-    for partner in made.partners.values():
-        partner.gate.clear()
+    for name in PARTNERS:
+        made.partners[name].gate.clear()
     await load.run()
-    for partner in made.partners.values():
+    for partner in map(made.partners.__getitem__, PARTNERS):
         await partner.until(lambda partner=partner: partner.waiting == CONCURRENCY)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tests.torture.installation import Installation
+from tests.torture.installation import PARTNERS, REFUSING, SOURCE, Installation
 from tests.torture.load import Sent
 from tests.torture.partner import Taken
 from tests.torture.recorder import CALL_LIMIT
@@ -26,20 +26,29 @@ class Freeze(NamedTuple):
 
 
 def violations(made: Installation, sent: Sequence[Sent], freezes: Sequence[Freeze] = ()) -> list[str]:
-    """Every promise that was not kept, in words: each event once, in order per dossier, at every partner."""
+    """Every promise that was not kept, in words: each event once, in order per dossier, at every partner; at the source
+    a reply for each event that was refused, once and in order as well.
+    """
     wanted: dict[str, list[str]] = defaultdict(list)
     for event in sent:
         wanted[event.key].append(event.id)
+    refuses = made.partners[REFUSING].refuses
     found: list[str] = []
-    for name, partner in made.partners.items():
-        seen: dict[str, list[Taken]] = defaultdict(list)
-        for taken in partner.effects():
-            seen[taken.key].append(taken)
-        for key, ids in wanted.items():
-            numbers = [ids.index(taken.id) if taken.id in ids else -1 for taken in unexcused(seen[key], freezes)]
-            if numbers != list(range(len(ids))):
-                found.append(f"{name} {key}: {numbers} of {len(ids)}")
+    for key, ids in wanted.items():
+        for name in PARTNERS:
+            seen = [taken.id for taken in unexcused(made.partners[name].of(key), freezes)]
+            found += differing(name, key, seen, ids)
+        replies = [taken.answers for taken in made.partners[SOURCE].of(key)]
+        found += differing("replies", key, replies, [event for event in ids if refuses(event)])
     return found
+
+
+def differing(name: str, key: str, seen: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """In words how what was seen differs, as places in what was wanted; empty if it does not."""
+    if seen == wanted:
+        return []
+    places = [wanted.index(event) if event in wanted else -1 for event in seen]
+    return [f"{name} {key}: {places} of {len(wanted)}"]
 
 
 def unexcused(effects: Sequence[Taken], freezes: Sequence[Freeze]) -> list[Taken]:
