@@ -8,8 +8,19 @@ from datetime import datetime
 from typing import Any, Final
 
 from connectors.tax.mapping import COMPLETED, RETURNED
-from connectors.tax.notices import Notice, NoticeFile, read_file
-from router.sdk import DOSSIER_CODE, BadRequest, Context, Emission, Received, Reference, Refusal, Reply, Request
+from connectors.tax.notices import Fault, Notice, NoticeFile, read_file
+from router.sdk import (
+    DOSSIER_CODE,
+    BadRequest,
+    Context,
+    Emission,
+    Received,
+    Reference,
+    Refusal,
+    Reply,
+    Request,
+    Unreadable,
+)
 from router.sdk.dates import DASHED
 from router.sdk.fields import read, wrong
 from router.sdk.records import ObligationCompletion, ObligationReturn
@@ -24,8 +35,9 @@ def notice_file(agency: str, context: Context) -> Handle:
     """The handler of a notice file ``{MaTep, NoiDung: base64 XML, PhieuChuyen?}``: one event per notice of a dossier.
 
     One unknown dossier does not fail the others: each event waits for its own dossier. A dossier that cannot be read is
-    named in the answer, and the rest is received. The file itself is the legal record: it is stored as it came, under
-    its hash, which every event carries with the file's number of dossiers and its sum.
+    named in the answer and becomes a dead letter with its own rows; the rest is received. The file itself is the legal
+    record: it is stored as it came, under its hash, which every event carries with the file's number of dossiers and
+    its sum.
     """
 
     async def handle(request: Request) -> Received:
@@ -36,7 +48,9 @@ def notice_file(agency: str, context: Context) -> Handle:
             fault = file.faults[0]
             raise BadRequest(f"{fault.place}: {fault.vi}", f"{fault.place}: {fault.en}")
         await context.objects.put(content)
-        return Received([_emission(notice, agency, request.received) for notice in file.notices], _answer(file))
+        emissions = [_emission(notice, agency, request.received) for notice in file.notices]
+        unreadable = [_unreadable(file, fault, agency, request.received) for fault in file.faults]
+        return Received(emissions, _answer(file), unreadable)
 
     return handle
 
@@ -116,6 +130,22 @@ def _emission(notice: Notice, agency: str, received: datetime) -> Emission:
         references=[Reference("notice", record.number)],
         addressed_to=agency,
         correlation_id=record.code,
+    )
+
+
+def _unreadable(file: NoticeFile, fault: Fault, agency: str, received: datetime) -> Unreadable:
+    """A dossier of the file that nobody can read, identified by the file's hash and its place in it."""
+    return Unreadable(
+        type="tax.notice_issued",
+        original=fault.original,
+        place=f"{file.digest[:12]} {fault.place}",
+        vi=fault.vi,
+        en=fault.en,
+        operation="notice",
+        time=received,
+        identity=f"{file.digest}/{fault.place}",
+        subject=Reference(DOSSIER_CODE, fault.code) if fault.code else None,
+        addressed_to=agency,
     )
 
 

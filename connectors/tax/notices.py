@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -30,12 +31,17 @@ class Notice(NamedTuple):
     original: bytes
 
 
-class Fault(NamedTuple):
-    """A dossier of the file that is not received: its place in the file, and why."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A dossier of the file that nobody can read: its place in the file, why, its code if that much can be read, and
+    its rows in canonical form.
+    """
 
     place: str
     vi: str
     en: str
+    code: str = ""
+    original: bytes = field(default=b"", repr=False)
 
 
 class NoticeFile(NamedTuple):
@@ -60,6 +66,7 @@ class _Dossier(NamedTuple):
     code: str
     lines: tuple[_Line, ...]
     fault: Fault | None
+    original: bytes
 
 
 def read_file(content: bytes, answered: Any) -> NoticeFile:
@@ -82,7 +89,8 @@ def read_file(content: bytes, answered: Any) -> NoticeFile:
                 notices += _notices(code, parts, answered, (digest, len(by_code), total))
         except BadRequest as error:
             wrong_parts = [Fault(parts[0].place, error.vi, error.en)]
-        faults += wrong_parts
+        rows = b"".join(part.original for part in parts)
+        faults += [replace(fault, code=parts[0].code, original=rows) for fault in wrong_parts]
     return NoticeFile(digest, len(by_code), total, tuple(notices), tuple(faults))
 
 
@@ -112,7 +120,7 @@ def _dossier(element: Any, index: int) -> _Dossier:
         except BadRequest as error:
             errors.append(error)
     fault = Fault(place, errors[0].vi, errors[0].en) if errors else None
-    return _Dossier(place, code if _is_number(code) else "", tuple(lines), fault)
+    return _Dossier(place, code if _is_number(code) else "", tuple(lines), fault, xml.canonical(element))
 
 
 def _line(element: Any) -> Mapping[str, Any]:

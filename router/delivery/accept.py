@@ -13,6 +13,7 @@ from router.events import (
     CE_SOURCE,
     CE_SUBJECT,
     CE_TYPE,
+    LGSP_DETAIL,
     LGSP_DIGEST,
     LGSP_REASON,
     ROUTER,
@@ -20,6 +21,7 @@ from router.events import (
     Fetched,
 )
 from router.ledger.rows import Arrival, Body, Failure, State
+from router.masking import mask
 
 HASH_BYTES: Final = 16
 
@@ -52,7 +54,8 @@ def arrival_of(recipient: str, record: Fetched) -> Arrival:
         failure = _failure(recipient, "malformed_event", "ce_id, ce_source or ce_type is missing")
         event_id = event_id or f"{record.topic}/{record.partition}/{record.offset}".encode()
     if recipient == ROUTER:
-        failure = _failure(recipient, _text(found.get(LGSP_REASON, b"no_route")), "")
+        detail = mask(_text(found.get(LGSP_DETAIL, b"")))
+        failure = _failure(recipient, _text(found.get(LGSP_REASON, b"no_route")), detail)
     return Arrival(
         offset=record.offset,
         key=record.key or b"",

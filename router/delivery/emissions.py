@@ -23,6 +23,7 @@ from router.events import (
     CE_TYPE,
     DEAD_LETTER_TOPIC,
     FAILURE_PREFIX,
+    LGSP_DETAIL,
     LGSP_ORIGIN,
     LGSP_REASON,
     Headers,
@@ -107,7 +108,7 @@ def put_back(delivery: Delivery, body: Body) -> Emission:
     origin = header(body.headers, LGSP_ORIGIN)
     topic = origin.decode().split("/")[0] if origin else input_topic_of(delivery.event_type)
     partition = int(origin.decode().split("/")[1]) if origin else -1
-    headers: Headers = [pair for pair in body.headers if pair[0] not in (LGSP_REASON, LGSP_ORIGIN)]
+    headers: Headers = [pair for pair in body.headers if pair[0] not in (LGSP_REASON, LGSP_DETAIL, LGSP_ORIGIN)]
     return Emission(topic, partition, delivery.key, body.value, headers)
 
 

@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router.delivery.emissions import put_back
-from router.events import LGSP_REASON, LGSP_REFERENCE, REFERENCE_SEPARATOR, ROUTER, header
+from router.events import (
+    CONTENT_TYPE,
+    LGSP_DETAIL,
+    LGSP_REASON,
+    LGSP_REFERENCE,
+    POISON,
+    REFERENCE_SEPARATOR,
+    ROUTER,
+    UNREADABLE,
+    header,
+)
 from router.ledger.identity import Waiting
 from router.ledger.rows import PARKED, Body, Delivery, Order, State, Transition, Verb
 
+AVRO: Final = b"application/avro"
 RESOLVE_PATIENCE: Final = 86_400 * 1_000_000  # µs an event waits for its dossier after a replay
 
 #: What a person may do to a delivery, by the state it is in.
@@ -87,7 +98,11 @@ def _replayed_at_router(change: Transition, situation: Situation, body: Body | N
         change.emissions = (put_back(delivery, sent),)
         return Verdict(change, "published again to its own topic", body)
     scheme, _, value = reference.decode().partition(REFERENCE_SEPARATOR)
-    headers = [pair for pair in sent.headers if pair[0] != LGSP_REASON]
+    headers = [
+        (name, AVRO if name == CONTENT_TYPE else value)
+        for name, value in sent.headers
+        if name not in (LGSP_REASON, LGSP_DETAIL)
+    ]
     event = Waiting(
         0, scheme, value, delivery.source, delivery.event_type, Body(sent.value, headers), now + RESOLVE_PATIENCE
     )
@@ -105,11 +120,23 @@ def _refusal(order: Order, situation: Situation) -> str:
         return f"{order.verb} is not possible while it is {delivery.state}"
     out_of_order = bool(order.args.get("out_of_order"))
     if situation.recipient == ROUTER:
-        return ""
+        return _unreadable(order, situation)
     if order.verb is Verb.REPLAY and not situation.is_head and not out_of_order:
         return "an older delivery of this dossier is unfinished: replay that first, or say --out-of-order"
     if order.verb is Verb.RESTORE and situation.later_out and not out_of_order:
         return "later events of this dossier went out already: say --out-of-order to send it behind them"
+    return ""
+
+
+def _unreadable(order: Order, situation: Situation) -> str:
+    """What a partner sent and nobody could read is not sent on as it is."""
+    headers = situation.body.headers if situation.body else ()
+    if order.verb is not Verb.REPLAY or header(headers, LGSP_REASON) != POISON.encode():
+        return ""
+    if (header(headers, LGSP_REFERENCE) or b"").startswith(f"{UNREADABLE}{REFERENCE_SEPARATOR}".encode()):
+        return "it does not say which dossier it is about: discard it and have the partner send that part again"
+    if order.args.get("body") is None:
+        return "nobody can read it: give a corrected record with --body, or discard it"
     return ""
 
 

@@ -10,6 +10,8 @@ from hmac import digest as hmac_digest
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from router.errors import BadRequest, CodecError, TooLarge
 from router.events import (
     CE_ADDRESSED_TO,
@@ -26,18 +28,23 @@ from router.events import (
     CE_TRACEPARENT,
     CE_TYPE,
     CONTENT_TYPE,
+    LGSP_DETAIL,
     LGSP_DIGEST,
     LGSP_LINK,
+    LGSP_REASON,
     LGSP_REFERENCE,
+    POISON,
     REFERENCE_SEPARATOR,
+    UNREADABLE,
     URGENT,
     Header,
     Headers,
     derived_id,
 )
-from router.sdk.inbound import Emission, Reference
+from router.sdk.inbound import Emission, Reference, Unreadable
 
 AVRO: Final = b"application/avro"
+OCTETS: Final = b"application/octet-stream"
 LONGEST_PAYLOAD: Final = 262_144  # bytes; attachments travel by claim check
 _UNSOUND: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP_REFERENCE})
@@ -45,15 +52,21 @@ _UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP
 Encode = Callable[[str, Mapping[str, Any]], bytes]
 
 
+class _Nothing(BaseModel):
+    """The record of what has none."""
+
+
 class Draft(NamedTuple):
     """An emission ready to be identified. ``digest`` hashes the partner's own bytes; ``ordinal`` counts the events
-    that one message identity of the partner means.
+    that one message identity of the partner means. ``fault`` says what is wrong with a part that cannot be read: then
+    the payload is the partner's own bytes.
     """
 
     emission: Emission
     payload: bytes
     digest: bytes
     ordinal: int
+    fault: str = ""
 
 
 def drafts_of(emissions: Sequence[Emission], encode: Encode) -> list[Draft]:
@@ -72,6 +85,34 @@ def drafts_of(emissions: Sequence[Emission], encode: Encode) -> list[Draft]:
         ordinal = meant.index(meaning) if emission.identity else 0
         drafts.append(Draft(emission, payload, _hash(emission.original or payload), ordinal))
     return drafts
+
+
+def unreadable_drafts(parts: Sequence[Unreadable]) -> list[Draft]:
+    """Parts of a request that nobody can read, on their way to a person. Raises ``BadRequest``, ``TooLarge``."""
+    drafts: list[Draft] = []
+    for part in parts:
+        subject = part.subject or Reference(UNREADABLE, part.identity)
+        emission = Emission(
+            type=part.type,
+            record=_Nothing(),
+            subject=subject,
+            operation=f"{part.operation}/unreadable",
+            time=part.time,
+            original=part.original,
+            identity=part.identity,
+            addressed_to=part.addressed_to,
+        )
+        _require_sound(emission)
+        if len(part.original) > LONGEST_PAYLOAD:
+            raise TooLarge("Một phần của bản tin vượt quá 256 KiB", "a part of the message is above 256 KiB")
+        drafts.append(Draft(emission, part.original, _hash(part.original), 0, f"{part.place}: {part.en}"))
+    return drafts
+
+
+def faulty(headers: Headers, fault: str) -> list[Header]:
+    """The headers of a part that cannot be read: its bytes are the partner's, and the reason goes with it."""
+    made = [(name, OCTETS if name == CONTENT_TYPE else value) for name, value in headers]
+    return [*made, (LGSP_REASON, POISON.encode()), (LGSP_DETAIL, fault.encode())]
 
 
 def owner_hash(owner: str, key: bytes) -> bytes | None:

@@ -19,7 +19,7 @@ from router.events import (
     key_of,
     topic_of,
 )
-from router.ingress.envelope import Draft, event_id, is_document, owner_hash, tied, untied
+from router.ingress.envelope import Draft, event_id, faulty, is_document, owner_hash, tied, untied
 from router.ledger import identity as table
 from router.ledger.known import Known
 from router.ledger.rows import Body
@@ -105,6 +105,9 @@ class Placing:
         emission, subject = draft.emission, draft.emission.subject
         headers = untied(self.sender.source, draft, self._event_id(draft), self.sender.traceparent)
         before = key = self.known.key(_name(subject))
+        if draft.fault:
+            place = (key or stand_in(subject)).bytes
+            return Outgoing(topic_of(ROUTER), (place, draft.payload, faulty(headers, draft.fault)))
         if emission.mints and subject.scheme in MINTING:
             key = self._claim(emission)
             if key is None:

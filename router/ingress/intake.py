@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from router.errors import BadRequest, BusError, LedgerError, NotReceived, PublishFailed, RowRefused
 from router.events import Message, TopicPartition, partition_of
-from router.ingress.envelope import Draft, Encode, drafts_of
+from router.ingress.envelope import Draft, Encode, drafts_of, unreadable_drafts
 from router.ingress.identity import Outgoing, Sender, Windows, identify
 from router.ports import Bus, Clock, Ledger, Publisher
-from router.sdk.inbound import Emission
+from router.sdk.inbound import Emission, Unreadable
 from router.sdk.manifest import Manifest
 
 SLICE: Final = 64  # emissions in one transaction: about 30 ms of the loop on SQLite
@@ -53,6 +53,21 @@ class Part(NamedTuple):
     drafts: Sequence[Draft]
 
 
+class Receive(Protocol):
+    """Makes emissions durable (``Intake.receive``)."""
+
+    def __call__(
+        self,
+        source: str,
+        manifest: Manifest,
+        emissions: Sequence[Emission],
+        *,
+        unreadable: Sequence[Unreadable] = (),
+        traceparent: str = "",
+    ) -> Awaitable[None]:
+        """Returns when all are received; raises ``IngressError``."""
+
+
 class Intake:
     """What all inbound sides of a process hand their emissions to. ``received`` counts emissions made durable."""
 
@@ -69,17 +84,24 @@ class Intake:
         self.slices = 0
 
     async def receive(
-        self, source: str, manifest: Manifest, emissions: Sequence[Emission], *, traceparent: str = ""
+        self,
+        source: str,
+        manifest: Manifest,
+        emissions: Sequence[Emission],
+        *,
+        unreadable: Sequence[Unreadable] = (),
+        traceparent: str = "",
     ) -> None:
-        """Make emissions durable, in order. Repetitions go on under the same id and are recognised at acceptance.
+        """Make emissions durable, in order, and then what cannot be read, as dead letters. Repetitions go on under the
+        same id and are recognised at acceptance.
 
         Raises ``BadRequest`` for what cannot be stored, ``TooLarge`` for a payload that a claim check should carry,
         ``NotReceived`` when bus or ledger cannot take it now: then some of it may be durable, and all is to be sent
         again.
         """
-        if not emissions:
+        if not emissions and not unreadable:
             return
-        drafts = drafts_of(emissions, self._encode)
+        drafts = [*drafts_of(emissions, self._encode), *unreadable_drafts(unreadable)]
         if self._closed:
             raise not_now()
         windows = Windows(manifest.inbound.repeat_window, manifest.inbound.wait_window)
@@ -89,7 +111,7 @@ class Intake:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
         await submission.done
-        self.received += len(emissions)
+        self.received += len(drafts)
 
     async def close(self) -> None:
         """Take nothing more, finish what was taken."""

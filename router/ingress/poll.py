@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from router.errors import LedgerError
+from router.ingress.intake import Receive
 from router.ledger import alerts
 from router.ledger import identity as table
 from router.ports import Clock, Ids, Ledger
 from router.sdk.connector import Connector
-from router.sdk.inbound import Emission, Poll
-from router.sdk.manifest import Manifest
+from router.sdk.inbound import Poll
 
-Receive = Callable[[str, Manifest, Sequence[Emission]], Awaitable[None]]
 Alarm = Callable[[str, str, str], Awaitable[None]]  # name, subject, detail
 
 LONGEST_PAUSE: Final = 300.0  # seconds between tries of a source that keeps failing
@@ -49,7 +48,7 @@ class PolledSource:
         """
         cursor = await self._ledger.read(lambda conn: table.read_cursor(conn, self.recipient, self.poll.name))
         polled = await self.poll.fetch(cursor)
-        await self._receive(self.recipient, self._manifest, polled.emissions)
+        await self._receive(self.recipient, self._manifest, polled.emissions, unreadable=polled.unreadable)
         if polled.confirm is not None:
             await polled.confirm()
         if polled.cursor != cursor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -18,9 +18,10 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 
 from router.errors import BadRequest, IngressError, NotReceived, TooLarge, TooMany, Unsupported
+from router.ingress.intake import Receive
 from router.ingress.limits import Limits
 from router.sdk.connector import Connector
-from router.sdk.inbound import Emission, Received, Refusal, Reply, Request, Route
+from router.sdk.inbound import Received, Refusal, Reply, Request, Route
 from router.sdk.manifest import Manifest
 
 BODY_PATIENCE: Final = 30.0  # seconds for a whole body: a slow sender must not keep a place for ever
@@ -28,15 +29,6 @@ RETRY_AFTER: Final = 5  # seconds, where nothing better is known
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _log = structlog.get_logger(__name__)
-
-
-class Receive(Protocol):
-    """Makes emissions durable (``Intake.receive``)."""
-
-    def __call__(
-        self, source: str, manifest: Manifest, emissions: Sequence[Emission], *, traceparent: str = ""
-    ) -> Awaitable[None]:
-        """Returns when all are received; raises ``IngressError``."""
 
 
 def webhook_routes(
@@ -76,9 +68,14 @@ class Webhook:
         try:
             with self.limits.admit(self.recipient):
                 received = await self._understood(http)
-                if received.emissions:
-                    traceparent = _traceparent(http)
-                    await self.receive(self.recipient, self.manifest, received.emissions, traceparent=traceparent)
+                if received.emissions or received.unreadable:
+                    await self.receive(
+                        self.recipient,
+                        self.manifest,
+                        received.emissions,
+                        unreadable=received.unreadable,
+                        traceparent=_traceparent(http),
+                    )
                 return _response(received.reply)
         except IngressError as error:
             return self._refused(error)

@@ -16,6 +16,7 @@ from router.sdk.inbound import (
     Reply,
     Request,
     Route,
+    Unreadable,
 )
 from router.sdk.manifest import ErrorRow, Hours, Idempotency, Inbound, Limits, Manifest, Operation, Retry
 from router.sdk.outcomes import (
@@ -75,4 +76,5 @@ __all__ = [
     "Unauthenticated",
     "Unauthorised",
     "Uncertain",
+    "Unreadable",
 ]

@@ -51,6 +51,27 @@ class Emission:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A part of a partner's message that cannot be an event: a malformed row of a file, for instance.
+
+    It becomes a dead letter ``poison`` that a person sees, with ``original`` as its body; the rest of the message is
+    received. ``type`` is what it would have been. ``place`` names the part, ``vi`` and ``en`` say what is wrong,
+    without the value. ``subject`` is what it is about, as far as that can be read. ``identity`` as for an emission.
+    """
+
+    type: str
+    original: bytes = field(repr=False)
+    place: str
+    vi: str
+    en: str
+    operation: str
+    time: datetime
+    identity: str
+    subject: Reference | None = None
+    addressed_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An inbound HTTP request, already authenticated and within the route's size. Header names are lower case."""
 
@@ -77,6 +98,7 @@ class Received:
 
     emissions: Sequence[Emission]
     reply: Reply
+    unreadable: Sequence[Unreadable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +135,7 @@ class Polled:
     cursor: str
     confirm: Callable[[], Awaitable[None]] | None = None
     more: bool = False
+    unreadable: Sequence[Unreadable] = ()
 
 
 @dataclass(frozen=True, slots=True)

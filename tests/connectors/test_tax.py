@@ -17,7 +17,7 @@ from connectors.tax import xml
 from connectors.tax.connector import Tax
 from connectors.tax.notices import MOST_LINES, read_file
 from connectors.tax.simulator import TaxSimulator
-from router.sdk import BadRequest, Checked, Context, Invalid, Request, Unauthorised, Uncertain
+from router.sdk import DOSSIER_CODE, BadRequest, Checked, Context, Invalid, Reference, Request, Unauthorised, Uncertain
 from router.sdk.records import ObligationRequest
 from router.sdk.testing import answer_json
 from router.sdk.testing.cases import Inbound, Outbound
@@ -157,6 +157,24 @@ async def test_a_file_that_is_not_base64_is_refused(rig: Rig, content: Any):
 async def test_a_file_without_one_sound_dossier_is_refused_with_the_first_reason(rig: Rig):
     with pytest.raises(BadRequest, match=r"MA_HSO\[0\]: field SO_TIEN"):
         await send(rig, file(row("A-1", line(amount="1,5")), row("A-2")))
+
+
+async def test_a_dossier_that_cannot_be_read_becomes_a_dead_letter_with_its_own_rows(rig: Rig):
+    content = file(row("A-1", line("TB-1")), row("A-2", line("TB-2", "1,5")), row("", line("TB-3")))
+    received = await send(rig, content)
+    wrong, nameless = received.unreadable
+    assert (wrong.subject, wrong.type, wrong.addressed_to) == (
+        Reference(DOSSIER_CODE, "A-2"),
+        "tax.notice_issued",
+        "H39.90",
+    )
+    assert b"1,5" in wrong.original
+    assert b"A-1" not in wrong.original
+    assert "SO_TIEN" in wrong.en
+    assert nameless.subject is None
+    assert len({wrong.identity, nameless.identity}) == 2
+    again = await send(rig, content)
+    assert [part.identity for part in again.unreadable] == [wrong.identity, nameless.identity]
 
 
 @pytest.mark.parametrize(
