@@ -64,13 +64,15 @@ class Dispatcher:
     def __init__(self, ledger: Ledger, kit: Kit, desk: Desk) -> None:
         self._ledger, self._kit, self._desk = ledger, kit, desk
         self._shards: dict[str, deque[Owned]] = {}
+        self._recipients: list[Recipient] = []
         self._slots: list[asyncio.Task[None]] = []
         self._stopping = False
         self.calling = 0
 
     def start(self, recipients: Iterable[Recipient]) -> None:
         """Open the slots. The last ``urgent_reserved`` ones of a recipient serve urgent lanes only."""
-        for recipient in recipients:
+        self._recipients = list(recipients)
+        for recipient in self._recipients:
             self._shards.setdefault(recipient.id, deque())
             reserved = min(recipient.manifest.limits.urgent_reserved, recipient.concurrency - 1)
             for slot in range(recipient.concurrency):
@@ -89,9 +91,9 @@ class Dispatcher:
     async def stop(self, grace: float) -> bool:
         """Start no call; let running ones end within ``grace`` seconds. True if none was cut off."""
         self._stopping = True
-        for slot in self._slots:
-            slot.cancel() if self.calling == 0 else None
-        if self.calling:
+        for recipient in self._recipients:
+            recipient.wake.set()  # idle slots see that it is over
+        if self._slots:
             await asyncio.wait(self._slots, timeout=grace)
         clean = self.calling == 0
         for slot in self._slots:
