@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from router.bus import kafka_admin
 from router.bus.kafka_errors import answered, stop, translated
 from router.bus.kafka_publisher import KafkaPublisher
-from router.bus.kafka_reader import KafkaReader
+from router.bus.kafka_reader import KafkaNotes, KafkaReader
 from router.bus.kafka_settings import KafkaSettings
 from router.events import Fetched, TopicPartition
 from router.ports import Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
@@ -69,14 +69,15 @@ class KafkaBus:
 
     async def reader(self, group: str) -> Reader:
         """A consumer with positions of the caller's."""
-        consumer = AIOKafkaConsumer(group_id=group, auto_offset_reset="none", **self._settings.consumer())
+        consumer = AIOKafkaConsumer(auto_offset_reset="none", **self._settings.consumer())
         try:
             with translated("connect"):
                 await consumer.start()
         except BaseException:
             await stop(consumer)
             raise
-        return KafkaReader(consumer, self._settings.request_timeout_ms / 1000)
+        notes = KafkaNotes(group, self._settings)
+        return KafkaReader(consumer, notes, self._settings.request_timeout_ms / 1000)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped

@@ -10,15 +10,49 @@ from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from router.bus.kafka_errors import answered, stop, translated
+from router.bus.kafka_settings import KafkaSettings
 from router.errors import PositionOutOfRange
 from router.events import Fetched, TopicPartition
+
+
+class KafkaNotes:
+    """Commits under a group's name, by a consumer that reads nothing. Apart from the one that reads: a consumer with a
+    group dies for good when partitions are assigned while its coordinator is unknown. So this one is made anew whenever
+    the partitions are others, and after every failure.
+    """
+
+    def __init__(self, group: str, settings: KafkaSettings) -> None:
+        self._group, self._settings = group, settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._partitions: frozenset[ClientPartition] = frozenset()
+
+    async def commit(self, offsets: Mapping[ClientPartition, int]) -> None:
+        """Commit. The client's errors come out as they are."""
+        try:
+            if self._consumer is None or self._partitions != offsets.keys():
+                await self.close()
+                self._partitions = frozenset(offsets)
+                self._consumer = AIOKafkaConsumer(group_id=self._group, **self._settings.consumer())
+                self._consumer.assign(list(offsets))
+                self._consumer.pause(*offsets)
+                await self._consumer.start()
+            await self._consumer.commit(dict(offsets))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Leave."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await stop(consumer)
 
 
 class KafkaReader:
     """A consumer whose partitions and positions the caller sets."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, patience: float) -> None:
-        self._consumer, self._patience = consumer, patience
+    def __init__(self, consumer: AIOKafkaConsumer, notes: KafkaNotes, patience: float) -> None:
+        self._consumer, self._notes, self._patience = consumer, notes, patience
         self._partitions: frozenset[ClientPartition] = frozenset()
         self._paused: frozenset[ClientPartition] = frozenset()
         self._generation = 0
@@ -82,10 +116,11 @@ class KafkaReader:
         """Commit under the group's name without being a member."""
         if positions:
             async with answered("note", self._patience):
-                await self._consumer.commit({ClientPartition(*p): offset for p, offset in positions.items()})
+                await self._notes.commit({ClientPartition(*p): offset for p, offset in positions.items()})
 
     async def close(self) -> None:
         """Leave."""
+        await self._notes.close()
         await stop(self._consumer)
 
     async def _out_of_range(self, positions: Mapping[ClientPartition, int]) -> PositionOutOfRange:
