@@ -217,7 +217,9 @@ async def phases(bench: Bench, events: int) -> None:
     )
     outage.down = False
     await bench.phase("up again", {"steady": STEADY}, lambda _: outage.seen.taken >= published["outage"])
-    await bench.source.publish("hot", [HOT_CODE] * HOT)
+    for _ in range(HOT // 500):
+        await bench.source.publish("hot", [HOT_CODE] * 500)
+        await asyncio.sleep(5 * STEP)
     await bench.phase("hot dossier", {"hot": STEADY, "steady": STEADY}, lambda seconds: seconds >= FIRST)
     print(f"  still waiting, of the hot dossier only: {await bench.unfinished():,}")
 
