@@ -13,6 +13,7 @@ from router.ports import Bus, Reader
 GROUP: Final = "lgsp-delivery"  # under this name ordinary tools see the lag
 FETCH: Final = 1_000
 WAIT: Final = 0.5
+FAREWELL: Final = 1.0  # seconds for a note under way when the feed is closed
 FAILURES: Final = 10  # in a row, after which the reader is replaced: a client whose own tasks died never recovers
 
 
@@ -53,14 +54,13 @@ class Feed:
 
     async def note(self, shards: Iterable[Owned]) -> None:
         """Tell the log how far the ledger is, without waiting for it: a coordinator that is away must not hold
-        delivery up. Raises what came of the note before.
+        delivery up. A note that fails is not missed: the next one says it all again.
         """
         if self._reader is None or (self._noting is not None and not self._noting.done()):
             return
         positions = {owned.topic_partition: owned.shard.position for owned in shards}
-        before, self._noting = self._noting, asyncio.create_task(self._reader.note(positions))
-        if before is not None:
-            before.result()
+        self._noting = asyncio.create_task(self._reader.note(positions))
+        self._noting.add_done_callback(_seen)
 
     async def edges(
         self, partitions: Sequence[TopicPartition]
@@ -83,8 +83,9 @@ class Feed:
     async def close(self) -> None:
         """Wait for the fetch under way and close the reader."""
         if self._noting is not None:
+            await asyncio.wait({self._noting}, timeout=FAREWELL)
             self._noting.cancel()
-            await asyncio.gather(self._noting, return_exceptions=True)
+            await asyncio.wait({self._noting})
         if self._fetch is not None:
             await asyncio.wait({self._fetch})
             self._fetch.exception()
@@ -105,3 +106,8 @@ class Feed:
 
     def _positions(self) -> dict[TopicPartition, int]:
         return {owned.topic_partition: owned.shard.position for owned in self._followed}
+
+
+def _seen(note: asyncio.Task[None]) -> None:
+    if not note.cancelled():
+        note.exception()
