@@ -67,7 +67,7 @@ def bad_line(made: Installation, faults: Faults, names: Sequence[str] = ()) -> F
     async def fault() -> None:
         for proxy in proxies:
             proxy.faults = faults
-        await asyncio.sleep(CALL_LIMIT + 0.2 if faults.half_open else 0.6)
+        await asyncio.sleep(CALL_LIMIT + 0.2 if faults.half_open else 0.3)
         for proxy in proxies:
             proxy.faults = SOUND
             proxy.reset_all()
