@@ -116,8 +116,7 @@ class Operations:
         """A dossier's deliveries at one recipient, by any of its codes."""
 
         def look(conn: Connection) -> list[Named]:
-            key = query.key_by_code(conn, code)
-            return query.lane(conn, recipient, key, limit) if key is not None else []
+            return query.lane(conn, recipient, query.keys_by_code(conn, code), limit)
 
         return await self._ledger.read(look)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ import structlog
 from router.bus.embedded import EmbeddedBus
 from router.bus.kafka import KafkaBus
 from router.bus.kafka_settings import KafkaSettings
+from router.clock import SystemIds
 from router.codec import Codec, PackagedSchemas
-from router.delivery.calls import Kit, Recipient
+from router.delivery.calls import Kit, Log, Recipient
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
@@ -35,6 +36,8 @@ from router.metrics import Metrics
 from router.objects import FolderObjectStore
 from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
 from router.recipients import build_recipients
+from router.replay.runner import ReplayRunner
+from router.replay.today import TodaysView
 from router.routing.hop import Hop, HopSettings
 from router.routing.registry_files import load_registry, shipped_registry
 from router.routing.rules_file import load_rules, shipped_rules
@@ -96,6 +99,27 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
     names = [*INPUT_TOPICS, *(topic_of(recipient) for recipient in (*sorted(settings.recipients), ROUTER))]
     specs = [TopicSpec(name, settings.bus.partitions, replication, retention, config) for name in names]
     return [*specs, TopicSpec(DEAD_LETTER_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, config)]
+
+
+def delivery_kit(settings: Settings, codec: Codec, clock: Clock, ids: Ids, log: Log) -> Kit:
+    """What calls of connectors share."""
+    return Kit(
+        clock=clock,
+        ids=ids,
+        decode=codec.decode,
+        encode_reply=lambda record: codec.encode(REPLY_TYPE, record),
+        reply_to=lambda source: source if source in settings.recipients else "",
+        log=log,
+    )
+
+
+def todays_view(settings: Settings, clock: Clock, file: str) -> TodaysView:
+    """What this release, the rules in force and the configured connectors make of an event. Raises ``ConfigError``."""
+    ids, codec = SystemIds(), Codec(PackagedSchemas())
+    objects = FolderObjectStore(settings.data / "objects")
+    recipients = {recipient.id: recipient for recipient in build_recipients(settings, clock, ids, objects, file)}
+    kit = delivery_kit(settings, codec, clock, ids, lambda _event, _facts: None)
+    return TodaysView(codec, build_routes(settings, clock), recipients, kit)
 
 
 def owner_key(settings: Settings) -> bytes:
@@ -245,7 +269,8 @@ class Service:
         if self.hop is not None:
             parts += [self.hop.run, self._keep_the_date]
         if self.delivery is not None:
-            parts += [self._deliver, self._sweep_waiting]
+            replays = ReplayRunner(self.ledger, self.ownership, self.clock)
+            parts += [self._deliver, self._sweep_waiting, lambda: replays.run(self._stopping.is_set)]
         if "ingress" in self.settings.roles:
             parts += [self._polling(source) for source in self._sources()]
         return parts
@@ -275,14 +300,10 @@ class Service:
         return Hop(self.bus, lambda: self.routes, self.clock, HopSettings(), member=member)
 
     def _delivery(self) -> DeliveryService:
-        kit = Kit(
-            clock=self.clock,
-            ids=self.ids,
-            decode=self.codec.decode,
-            encode_reply=lambda record: self.codec.encode(REPLY_TYPE, record),
-            reply_to=lambda source: source if source in self.settings.recipients else "",
-            log=lambda event, facts: self.log.warning(event, **facts),
-        )
+        def log(event: str, facts: Mapping[str, object]) -> None:
+            self.log.warning(event, **facts)
+
+        kit = delivery_kit(self.settings, self.codec, self.clock, self.ids, log)
         settings = DeliverySettings(self.settings.bus.partitions, grace=self.settings.delivery.grace)
         return DeliveryService(self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,7 +17,10 @@ from router.clock import SystemClock
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.lock import DirectoryLock
 from router.operations import Operations
-from router.service import build_ledger
+from router.ports import Clock, Ledger
+from router.replay.desk import ReplayDesk
+from router.replay.planner import Planner
+from router.service import build_ledger, todays_view
 from router.settings import Settings, load_settings
 
 R = TypeVar("R")
@@ -71,8 +75,9 @@ def user() -> str:
     return os.environ.get("LGSP_WHO") or getpass.getuser()
 
 
-async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
-    settings = settings_of(config)
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, Clock]]:
+    """The installation's ledger for the time of a command. Raises ``ConfigError`` where there is none."""
     if settings.embedded and not (settings.data / "ledger.db").exists():
         raise ConfigError(
             f"there is no ledger in {settings.data}", key="data", expected="a directory that `lgsp run` uses"
@@ -81,7 +86,22 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     ledger = build_ledger(settings, clock)
     await ledger.open()
     try:
-        lock = DirectoryLock(settings.data) if settings.embedded else None
-        return await question(Operations(ledger, clock, lock))
+        yield ledger, clock
     finally:
         await ledger.close()
+
+
+@asynccontextmanager
+async def desk(config: Path | None, *, planning: bool = False) -> AsyncIterator[ReplayDesk]:
+    """Where replays are made and moved; ``planning`` loads rules and connectors for the dry run."""
+    settings = settings_of(config)
+    async with opened(settings) as (ledger, clock):
+        planner = Planner(ledger, clock, todays_view(settings, clock, str(config or "settings"))) if planning else None
+        yield ReplayDesk(ledger, clock, planner)
+
+
+async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
+    settings = settings_of(config)
+    async with opened(settings) as (ledger, clock):
+        lock = DirectoryLock(settings.data) if settings.embedded else None
+        return await question(Operations(ledger, clock, lock))

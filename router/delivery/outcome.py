@@ -25,6 +25,7 @@ SECOND: Final = 1_000_000
 UNKNOWN_SCHEMA_PAUSE: Final = 60 * SECOND
 UNKNOWN_SCHEMA_PATIENCE: Final = 86_400 * SECOND
 CHECK_BUDGET: Final = 5
+CHECK_UNANSWERED: Final = "check_unanswered"
 MESSAGE_LIMIT: Final = 2_000
 AGING: Final = 3_600 * SECOND  # after this an event that nobody can judge is worth an alert
 
@@ -125,7 +126,7 @@ def after_check(work: Work, checked: Checked | BaseException, facts: Facts) -> N
     if isinstance(checked, BaseException) and describe(work, checked).outcome == Outcome.UNAUTHORISED:
         return Next(State.CALLING, facts.now + delay(work.retry, 1, facts.jitter), spent, failure, stop=True)
     if spent + 1 >= CHECK_BUDGET:
-        return Next(State.UNCERTAIN, None, spent + 1, replace(failure, reason="check_unanswered"))
+        return Next(State.UNCERTAIN, None, spent + 1, replace(failure, reason=CHECK_UNANSWERED))
     return Next(State.CALLING, facts.now + delay(work.retry, spent + 1, facts.jitter), spent + 1, failure)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router.delivery.emissions import put_back
+from router.delivery.outcome import CHECK_UNANSWERED
 from router.events import (
     CONTENT_TYPE,
     LGSP_DETAIL,
@@ -83,6 +84,8 @@ def judge(order: Order, situation: Situation, *, now: int) -> Verdict:
     )
     if situation.recipient == ROUTER and order.verb is Verb.REPLAY:
         return _replayed_at_router(change, situation, body, now)
+    if order.verb is Verb.REPLAY and _may_be_taken(delivery):
+        change.state, change.due = State.CALLING, now  # the partner is asked first
     return Verdict(change, f"{delivery.state} → {change.state}", body)
 
 
@@ -126,6 +129,12 @@ def _refusal(order: Order, situation: Situation) -> str:
     if order.verb is Verb.RESTORE and situation.later_out and not out_of_order:
         return "later events of this dossier went out already: say --out-of-order to send it behind them"
     return ""
+
+
+def _may_be_taken(delivery: Delivery) -> bool:
+    """Whether the partner could not be asked whether it took it: then a replay asks again before anything is sent."""
+    failure = delivery.failure
+    return delivery.state is State.UNCERTAIN and failure is not None and failure.reason == CHECK_UNANSWERED
 
 
 def _unreadable(order: Order, situation: Situation) -> str:

@@ -9,11 +9,28 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, select, tuple_
+from msgpack import packb
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
+from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, ROUTER
 from router.ledger.rows import Delivery, Shard
 from router.ledger.store import delivery_of, shards
-from router.ledger.tables import PARKED, UNFINISHED, alias, audit, conflict, delivery, orders, outbox, seen, waiting
+from router.ledger.tables import (
+    PARKED,
+    UNFINISHED,
+    alias,
+    audit,
+    body,
+    conflict,
+    delivery,
+    key_link,
+    orders,
+    outbox,
+    seen,
+    waiting,
+)
 
 STATES = ("waiting", "calling", "dead", "uncertain")
 
@@ -42,7 +59,9 @@ class Backlog(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeadFilter:
-    """Which dead letters; empty parts do not restrict. ``since`` and ``until`` are UTC µs of the last attempt."""
+    """Which dead letters; empty parts do not restrict. ``since`` and ``until`` are UTC µs of the last attempt.
+    ``subject`` is any code of the dossier or document, ``agency`` the addressee's code.
+    """
 
     recipient: str = ""
     reason: str = ""
@@ -50,12 +69,15 @@ class DeadFilter:
     event_type: str = ""
     subject: str = ""
     text: str = ""
+    partner_code: str = ""
+    procedure: str = ""
+    agency: str = ""
     since: int = 0
     until: int = 0
 
 
 class CauseGroup(NamedTuple):
-    """Dead letters of one cause at one recipient."""
+    """Dead letters of one cause at one recipient. ``lanes`` are parked behind them."""
 
     cause: str
     recipient: str
@@ -63,6 +85,7 @@ class CauseGroup(NamedTuple):
     partner_code: str
     message: str
     letters: int
+    lanes: int
     first: int
     last: int
 
@@ -105,6 +128,14 @@ def dead(conn: Connection, wanted: DeadFilter, *, limit: int, before: PageMark |
     return [_named(places, row) for row in conn.execute(query)]
 
 
+def dead_in_order(conn: Connection, wanted: DeadFilter, *, after: tuple[int, int], limit: int) -> list[Named]:
+    """Dead and uncertain deliveries by shard and seq, behind ``after``: the order in which lanes stand."""
+    places = {place.id: place for place in shards(conn)}
+    behind = tuple_(delivery.c.shard, delivery.c.seq) > after
+    query = _dead(wanted, places).where(behind).order_by(delivery.c.shard, delivery.c.seq).limit(limit)
+    return [_named(places, row) for row in conn.execute(query)]
+
+
 def page_mark(last: Named) -> PageMark:
     """Where the page behind this delivery begins."""
     row = last.delivery
@@ -117,7 +148,12 @@ def dead_groups(conn: Connection, wanted: DeadFilter) -> list[CauseGroup]:
     found = _dead(wanted, places).subquery()
     at = func.coalesce(found.c.last_at, found.c.accepted_at)
     counted = select(
-        found.c.cause, found.c.shard, func.count().label("n"), func.min(at).label("first"), func.max(at).label("last")
+        found.c.cause,
+        found.c.shard,
+        func.count().label("n"),
+        func.count(found.c.key.distinct()).label("lanes"),
+        func.min(at).label("first"),
+        func.max(at).label("last"),
     ).group_by(found.c.cause, found.c.shard)
     groups: dict[tuple[str, str], CauseGroup] = {}
     for row in conn.execute(counted).all():
@@ -128,9 +164,15 @@ def dead_groups(conn: Connection, wanted: DeadFilter) -> list[CauseGroup]:
             texts = (newest.get("reason", ""), newest.get("partner_code", ""), newest.get("message", ""))
         else:
             texts = (known.reason, known.partner_code, known.message)
-        letters, first, last = (known.letters, known.first, known.last) if known else (0, row.first, row.last)
+        before = known or CauseGroup(cause, recipient, "", "", "", 0, 0, row.first, row.last)
         groups[cause, recipient] = CauseGroup(
-            cause, recipient, *texts, letters + row.n, min(first, row.first), max(last, row.last)
+            cause,
+            recipient,
+            *texts,
+            before.letters + row.n,
+            before.lanes + (row.lanes if recipient != ROUTER else 0),
+            min(before.first, row.first),
+            max(before.last, row.last),
         )
     return sorted(groups.values(), key=lambda group: -group.letters)
 
@@ -145,12 +187,12 @@ def find(conn: Connection, name: str) -> tuple[Shard, Delivery] | None:
     return (place, delivery_of(row)) if row is not None else None
 
 
-def lane(conn: Connection, recipient: str, key: bytes, limit: int) -> list[Named]:
+def lane(conn: Connection, recipient: str, keys: Collection[bytes], limit: int) -> list[Named]:
     """A lane's deliveries, finished ones too, the newest ``limit`` of them in seq order."""
     places = {place.id: place for place in shards(conn, [recipient])}
     query = (
         select(delivery)
-        .where(delivery.c.shard.in_(places), delivery.c.key == key)
+        .where(delivery.c.shard.in_(places), delivery.c.key.in_(keys))
         .order_by(delivery.c.seq.desc())
         .limit(limit)
     )
@@ -168,10 +210,21 @@ def trace(conn: Connection, identities: Collection[bytes]) -> list[Named]:
     return [_named(places, row) for row in conn.execute(query.order_by(delivery.c.accepted_at))]
 
 
-def key_by_code(conn: Connection, code: str) -> bytes | None:
-    """The internal id of a dossier or document by any of its codes."""
-    found = conn.execute(select(alias.c.key).where(alias.c.value == code).limit(1)).scalar()
-    return bytes(found) if found is not None else None
+def keys_by_code(conn: Connection, code: str) -> list[bytes]:
+    """The internal ids that a code or number means, in any number space, with those linked to them: two ids that turned
+    out to be one dossier are both found.
+    """
+    found = {bytes(key) for key in conn.execute(select(alias.c.key).where(alias.c.value == code)).scalars()}
+    fresh = set(found)
+    while fresh:
+        links = conn.execute(
+            select(key_link.c.younger, key_link.c.older).where(
+                key_link.c.younger.in_(fresh) | key_link.c.older.in_(fresh)
+            )
+        )
+        fresh = {bytes(key) for link in links for key in link} - found
+        found |= fresh
+    return sorted(found)
 
 
 def aliases(conn: Connection, key: bytes) -> list[tuple[str, str]]:
@@ -226,6 +279,11 @@ def _last() -> Any:
 
 def _dead(wanted: DeadFilter, places: dict[int, Shard]) -> Select[Any]:
     query = select(delivery).where(PARKED)
+    for name, value in ((CE_PROCEDURE, wanted.procedure), (CE_ADDRESSED_TO, wanted.agency)):
+        if value:
+            query = query.where(_has_header(name, value))
+    if wanted.partner_code:
+        query = query.where(delivery.c.failure["partner_code"].as_string() == wanted.partner_code)
     if wanted.recipient:
         query = query.where(delivery.c.shard.in_([p.id for p in places.values() if p.recipient == wanted.recipient]))
     if wanted.cause:
@@ -235,7 +293,11 @@ def _dead(wanted: DeadFilter, places: dict[int, Shard]) -> Select[Any]:
     if wanted.event_type:
         query = query.where(delivery.c.event_type == wanted.event_type)
     if wanted.subject:
-        query = query.where(delivery.c.subject == wanted.subject)
+        known = select(alias.c.key).where(alias.c.value == wanted.subject)
+        linked = select(key_link.c.younger).where(key_link.c.older.in_(known))
+        older = select(key_link.c.older).where(key_link.c.younger.in_(known))
+        mine = delivery.c.key.in_(known) | delivery.c.key.in_(linked) | delivery.c.key.in_(older)
+        query = query.where(mine | (delivery.c.subject == wanted.subject))
     if wanted.text:
         query = query.where(delivery.c.failure["message"].as_string().contains(wanted.text, autoescape=True))
     if wanted.since:
@@ -243,6 +305,38 @@ def _dead(wanted: DeadFilter, places: dict[int, Shard]) -> Select[Any]:
     if wanted.until:
         query = query.where(_last() < wanted.until)
     return query
+
+
+def _has_header(name: str, value: str) -> Any:
+    """Whether the body's packed headers hold this pair: name and value stand side by side, each with its length."""
+    needle = packb(name) + packb(value.encode())
+    held = select(body.c.seq).where(
+        body.c.shard == delivery.c.shard,
+        body.c.seq == delivery.c.seq,
+        body.c.edition == 0,
+        _Within(body.c.headers, needle),
+    )
+    return held.exists()
+
+
+class _Within(ColumnElement[bool]):
+    """Whether bytes stand in a column of bytes; SQLite and PostgreSQL say it differently."""
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[bytes], needle: bytes) -> None:
+        self.column, self.needle = column, literal(needle)
+        self.type = Boolean()
+
+
+@compiles(_Within, "sqlite")
+def _within_sqlite(element: _Within, compiler: SQLCompiler, **more: Any) -> str:
+    return f"instr({compiler.process(element.column, **more)}, {compiler.process(element.needle, **more)}) > 0"
+
+
+@compiles(_Within, "postgresql")
+def _within_postgresql(element: _Within, compiler: SQLCompiler, **more: Any) -> str:
+    return f"position({compiler.process(element.needle, **more)} IN {compiler.process(element.column, **more)}) > 0"
 
 
 def _named(places: dict[int, Shard], row: Row[Any]) -> Named:

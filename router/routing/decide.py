@@ -38,6 +38,20 @@ _NAME: Final = itemgetter(0)
 _Plan = tuple[list[Header], tuple[str, ...], bool]
 
 
+def facts_of(headers: Headers) -> Facts:
+    """What the rules look at, from an event's headers."""
+    found = {name: value.decode("utf-8", "replace") for name, value in headers if name in DECIDING}
+    hints = [(hint, found[name]) for hint, name in HINTS if found.get(name)]
+    return Facts(
+        type=found.get(CE_TYPE, ""),
+        source=found.get(CE_SOURCE, ""),
+        procedure=found.get(CE_PROCEDURE, ""),
+        urgent=found.get(CE_PRIORITY) == URGENT.decode(),
+        addressed_to=found.get(CE_ADDRESSED_TO, ""),
+        hints=tuple(hints),
+    )
+
+
 class Decider:
     """Decisions under one version of the routes; ``use`` swaps it between polls."""
 
@@ -94,17 +108,7 @@ class Decider:
         return pick
 
     def _plan(self, kinds: _Kinds) -> _Plan:
-        found = {name: value.decode("utf-8", "replace") for name, value in kinds}
-        hints = [(hint, found[name]) for hint, name in HINTS if found.get(name)]
-        facts = Facts(
-            type=found.get(CE_TYPE, ""),
-            source=found.get(CE_SOURCE, ""),
-            procedure=found.get(CE_PROCEDURE, ""),
-            urgent=found.get(CE_PRIORITY) == URGENT.decode(),
-            addressed_to=found.get(CE_ADDRESSED_TO, ""),
-            hints=tuple(hints),
-        )
-        decision = self._routes.decide(facts)
+        decision = self._routes.decide(facts_of(kinds))
         plan = (list(decision.headers), tuple(map(topic_of, decision.recipients)), not decision.reason)
         if len(self._plans) >= REMEMBERED:
             self._plans.clear()

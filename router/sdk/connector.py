@@ -58,6 +58,12 @@ class Connector(ABC, Generic[C]):
     async def deliver(self, event: Event) -> Receipt:
         """Hand one event to the partner."""
 
+    async def prepare(self, event: Event) -> None:
+        """Whether a request could be made of this event, without sending it: raises what ``deliver`` would raise before
+        the request leaves. Used by dry runs; without an override only the payload is decoded.
+        """
+        event.data()
+
     async def check(self, event: Event) -> Checked:
         """Ask the partner whether it took this event. Required where an operation is ``checked``."""
         return Checked.UNKNOWN

@@ -1,0 +1,189 @@
+"""Dead letters: what a person must look at, by cause, with an explanation and a next step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.metadata import EntryPoint
+from typing import Annotated, Any, Literal
+
+import typer
+
+from router.cli import output
+from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, Reason, Recipient, Text, Type, wanted_by
+from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
+from router.codec import Codec, PackagedSchemas
+from router.errors import CodecError
+from router.ledger.query import CauseGroup, DeadFilter, Named
+from router.ledger.rows import Body
+from router.masking import mask, mask_value
+from router.operations import Operations, Shown
+from router.recipients import installed_connectors
+from router.replay.explain import explain
+from router.sdk.manifest import Manifest
+
+app = typer.Typer(invoke_without_command=True)
+Name = Annotated[str, typer.Argument(help="A delivery's name: recipient/partition/seq, as listings print it.")]
+Lang = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of explanations.")]
+
+
+@app.callback(epilog="Example: lgsp dead --recipient tax-h39 --lang en")
+def dead(
+    context: typer.Context,
+    recipient: Recipient = "",
+    failed_with: Reason = "",
+    cause: Cause = "",
+    type: Type = "",
+    code: Code = "",
+    text: Text = "",
+    partner_code: Partner = "",
+    procedure: Procedure = "",
+    agency: Agency = "",
+    period: Period = "",
+    lang: Lang = "vi",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show dead letters by cause: how many, since when, how many dossiers wait behind them, and what to do."""
+    wanted = wanted_by(recipient, failed_with, cause, type, code, text, partner_code, period, procedure, agency)
+    if context.invoked_subcommand is not None:
+        context.obj = wanted
+        return
+    groups = ask(config, lambda operations: operations.dead_groups(wanted))
+    manifests = [_manifest(entry) for entry in installed_connectors().values()]
+    rows = [_group(group, manifests, lang) for group in groups]
+    if json:
+        output.listing(rows, as_json=True, empty="")
+        return
+    for row in rows:
+        output.line(f"{row['letters']} × {row['reason']}  {row['recipient']}  (cause {row['cause']})")
+        for key in ("what", "message", "step"):
+            if row[key]:
+                output.line(f"    {row[key]}")
+        output.line(f"    {row['first']} – {row['last']}, {row['lanes']} lanes parked\n")
+    if not rows:
+        output.line("No dead letters.")
+
+
+@app.command("list", epilog="Example: lgsp dead --recipient tax-h39 list --limit 20")
+def dead_list(
+    context: typer.Context,
+    recipient: Recipient = "",
+    failed_with: Reason = "",
+    cause: Cause = "",
+    type: Type = "",
+    code: Code = "",
+    text: Text = "",
+    partner_code: Partner = "",
+    procedure: Procedure = "",
+    agency: Agency = "",
+    period: Period = "",
+    limit: int = 50,
+    by_cause: Annotated[bool, typer.Option("--by-cause", help="Group by cause.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List dead letters, newest first, or their causes with counts."""
+    wanted = wanted_by(recipient, failed_with, cause, type, code, text, partner_code, period, procedure, agency)
+    if wanted == DeadFilter():
+        wanted = context.obj or wanted
+    if by_cause:
+        groups = ask(config, lambda operations: operations.dead_groups(wanted))
+        rows = [_group(group, [], "en") for group in groups]
+    else:
+        rows = [delivery_row(named) for named in ask(config, lambda operations: operations.dead(wanted, limit))]
+    output.listing(rows, as_json=json, empty="No dead letters.")
+
+
+@app.command("show", epilog="Example: lgsp dead show tax-h39/3/152")
+def dead_show(
+    name: Name,
+    full: Annotated[bool, typer.Option("--full", help="Show personal data; audited, needs --reason.")] = False,
+    reason: ReasonOption = "",
+    who: WhoOption = "",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one delivery: why it failed, its attempts, its orders, its headers, and its bodies (masked) with what an
+    edit changed.
+    """
+    if full and not reason:
+        output.error("lgsp: --full shows personal data and needs --reason; it is written to the audit table")
+        raise typer.Exit(REFUSED)
+
+    async def look(operations: Operations) -> Shown:
+        shown = await operations.show(name)
+        if full:
+            await operations.record_full_view(name, who or user(), reason)
+        return shown
+
+    output.document(_shown(ask(config, look), full=full), as_json=json)
+
+
+def _group(group: CauseGroup, manifests: list[Manifest], lang: str) -> dict[str, Any]:
+    explanation = explain(group.reason, group.partner_code, manifests)
+    return {
+        **group._asdict(),
+        "message": mask(group.message),
+        "first": output.when(group.first),
+        "last": output.when(group.last),
+        "what": explanation.what.said(lang),
+        "step": explanation.step.said(lang),
+    }
+
+
+def _manifest(entry: EntryPoint) -> Manifest:
+    manifest: Manifest = entry.load().manifest
+    return manifest
+
+
+def delivery_row(named: Named) -> dict[str, Any]:
+    """A delivery as listings show it: masked."""
+    delivery, failure = named.delivery, named.delivery.failure
+    return {
+        "id": named.name,
+        "state": delivery.state.value,
+        "type": delivery.event_type,
+        "code": mask(delivery.subject),
+        "reason": failure.reason if failure else None,
+        "partner_code": failure.partner_code if failure else None,
+        "message": mask(failure.message)[:80] if failure else None,
+        "attempts": delivery.attempts,
+        "last": output.when(delivery.last_at or delivery.accepted_at),
+    }
+
+
+def _shown(shown: Shown, *, full: bool) -> dict[str, Any]:
+    codec = Codec(PackagedSchemas())
+    failure = shown.named.delivery.failure
+    return {
+        **delivery_row(shown.named),
+        "event_id": shown.named.delivery.event_id,
+        "source": shown.named.delivery.source,
+        "cause": failure.cause if failure else None,
+        "place": failure.place if failure else None,
+        "message": mask(failure.message) if failure else None,
+        "attempt_log": [
+            {**asdict(each), "started": output.when(each.started), "ended": output.when(each.ended)}
+            for each in shown.attempts
+        ],
+        "orders": shown.orders,
+        "headers": {name: _text(value) for name, value in shown.editions[0][1].headers},
+        "bodies": [
+            {"stored": output.when(at), "payload": _payload(codec, body, full=full)} for at, body in shown.editions
+        ],
+    }
+
+
+def _payload(codec: Codec, body: Body, *, full: bool) -> Any:
+    try:
+        record = codec.decode(body.value)
+    except CodecError as error:
+        return f"({len(body.value)} bytes: {error})"
+    return record if full else mask_value(record)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return mask(value.decode())
+    except UnicodeDecodeError:
+        return value.hex()
