@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from router.errors import LedgerUnavailable, OrderRefused
-from router.ledger.query import DeadFilter
+from router.ledger.query import DeadFilter, Named
 from router.ledger.rows import State, Verb
 from router.operations import Operations
 from tests.torture.installation import PARTNERS, REFUSING, SOURCE, Installation
@@ -63,11 +64,13 @@ async def answer(made: Installation, operations: Operations) -> None:
         listed = await operations.dead(DeadFilter(), 200)
     except LedgerUnavailable:
         return
-    for named in listed:
-        row = named.delivery
-        assert row.state is State.UNCERTAIN, f"{named.name} is {row.state}: {row.failure}"
-        verb = Verb.SKIP if made.partners[named.recipient].took(row.source, row.event_id) else Verb.REPLAY
-        try:
-            await operations.order(named.name, verb, who=WHO, why=WHY)
-        except (OrderRefused, LedgerUnavailable):
-            continue  # looked at again in the next round
+    await asyncio.gather(*(decide(made, operations, named) for named in listed))
+
+
+async def decide(made: Installation, operations: Operations, named: Named) -> None:
+    """Skip what the partner has, replay what it has not; what fails is looked at again in the next round."""
+    row = named.delivery
+    assert row.state is State.UNCERTAIN, f"{named.name} is {row.state}: {row.failure}"
+    verb = Verb.SKIP if made.partners[named.recipient].took(row.source, row.event_id) else Verb.REPLAY
+    with suppress(OrderRefused, LedgerUnavailable):
+        await operations.order(named.name, verb, who=WHO, why=WHY)
