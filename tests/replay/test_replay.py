@@ -1,0 +1,270 @@
+"""Replays from plan to report, on a running delivery: frozen once, ordered once, in lane order, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import func, select
+
+from router.clock import SystemClock
+from router.errors import LedgerUnavailable, OrderRefused
+from router.ledger.query import DeadFilter
+from router.ledger.replays import ItemState, ReplayState
+from router.ledger.tables import audit as audit_table
+from router.ledger.tables import orders
+from router.replay.desk import Plan, ReplayDesk
+from router.replay.planner import Planner
+from router.replay.runner import ReplayRunner
+from router.sdk import Invalid
+from tests.delivery.installation import PARTNER, Script, installation
+
+DOSSIERS = [f"H39-{n}" for n in range(12)]
+MADE = Plan("an", "đối tác đã sửa")
+
+
+class EverythingFine:
+    """Today's view of a release in which everything can be sent."""
+
+    def unreadable(self, body):
+        return ""
+
+    def routed_to(self, body):
+        return [PARTNER]
+
+    def operation(self, recipient, event_type):
+        from tests.delivery.installation import manifest
+
+        return manifest().operations[0]
+
+    async def unprepared(self, recipient, delivery, body):
+        return ""
+
+
+class Place:
+    """A running installation with dead letters, and the means to replay them."""
+
+    def __init__(self, inner, script):
+        self.inner, self.script = inner, script
+        clock = SystemClock()
+        planner = Planner(inner.ledger, clock, EverythingFine())
+        self.desk = ReplayDesk(inner.ledger, clock, planner)
+        self.runner = ReplayRunner(inner.ledger, inner.service._ownership, clock)
+        self.stopping = False
+
+    async def plan(self, **changes):
+        from dataclasses import replace
+
+        return await self.desk.plan(replace(MADE, **changes), lambda _: None)
+
+    async def start(self, plan_id):
+        return await self.desk.start(plan_id, who="an", why="bắt đầu")
+
+    async def until(self, plan_id, *states):
+        async with asyncio.timeout(10):
+            while True:
+                await self.runner.turn()
+                seen = await self.desk.status(plan_id)
+                if seen.replay.state in states:
+                    return seen
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def dead(tmp_path, dossiers=DOSSIERS, answers=1):
+    """An installation in which the first event of every dossier is dead, with two more parked behind it."""
+    script = Script()
+    for dossier in dossiers:
+        script.answers[f"{dossier}/0"] = [Invalid("malformed", code="07") for _ in range(answers)]
+    async with installation(tmp_path, script=script) as inner:
+        await inner.publish(*[(f"{dossier}/{n}", dossier) for n in range(3) for dossier in dossiers])
+        for dossier in dossiers:
+            await inner.settled(f"{dossier}/0", "dead")
+        yield Place(inner, script)
+
+
+async def test_a_replay_sends_every_item_once_and_what_is_parked_behind_follows_in_order(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(canary=(1, 5))
+        await place.start(plan_id)
+        seen = await place.until(plan_id, ReplayState.FINISHED)
+        assert seen.counts == {"done": len(DOSSIERS)}
+        await place.inner.until(lambda: len(place.script.taken) == 3 * len(DOSSIERS))
+        for dossier in DOSSIERS:
+            assert [e for e in place.script.taken if e.startswith(f"{dossier}/")] == [
+                f"{dossier}/{n}" for n in range(3)
+            ]
+
+
+async def test_the_list_is_frozen_what_dies_later_is_not_in_it(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan()
+        place.script.answers["late/0"] = [Invalid("malformed", code="07")]
+        await place.inner.publish(("late/0", "late"))
+        await place.inner.settled("late/0", "dead")
+        await place.start(plan_id)
+        await place.until(plan_id, ReplayState.FINISHED)
+        _, late = await place.inner.delivery("late/0")
+        assert late.state.value == "dead"
+
+
+async def test_it_stops_by_itself_when_the_old_cause_comes_back(tmp_path):
+    async with dead(tmp_path, answers=2) as place:
+        plan_id = await place.plan(canary=(2,))
+        await place.start(plan_id)
+        seen = await place.until(plan_id, ReplayState.STOPPED)
+        assert "came back" in seen.replay.note
+        assert seen.counts["left"] >= len(DOSSIERS) - 2
+        assert seen.counts["failed"] >= 1
+        again = await place.plan()
+        assert (await place.desk.status(again)).replay.items == len(DOSSIERS)
+
+
+async def test_a_delivery_is_in_one_replay_at_a_time(tmp_path):
+    async with dead(tmp_path) as place:
+        first = await place.plan()
+        second = await place.plan()
+        assert (await place.desk.status(first)).replay.items == len(DOSSIERS)
+        assert (await place.desk.status(second)).replay.items == 0
+        name, _ = await place.inner.delivery("H39-3/0")
+        with pytest.raises(OrderRefused, match=f"in the hands of replay {first}"):
+            await place.plan(names=[name])
+
+
+async def test_pause_counts_from_the_next_item_and_resume_goes_on(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(canary=(1, 1, 1))
+        await place.start(plan_id)
+        await place.runner.turn()
+        await place.desk.pause(plan_id, who="bình", why="chờ")
+        for _ in range(5):
+            await place.runner.turn()
+        counts = (await place.desk.status(plan_id)).counts
+        assert counts["waiting"] == len(DOSSIERS) - 1
+        await place.start(plan_id)
+        await place.until(plan_id, ReplayState.FINISHED)
+
+
+async def test_cancelling_leaves_the_rest_dead(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(canary=(1,))
+        await place.start(plan_id)
+        await place.runner.turn()
+        await place.desk.cancel(plan_id, who="an", why="nhầm nhóm")
+        assert (await place.desk.status(plan_id)).counts["left"] == len(DOSSIERS) - 1
+        with pytest.raises(OrderRefused, match="is cancelled"):
+            await place.start(plan_id)
+
+
+async def test_of_two_operators_at_once_one_wins_and_the_other_is_told(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan()
+        both = await asyncio.gather(
+            place.desk.start(plan_id, who="an", why="a"),
+            place.desk.start(plan_id, who="bình", why="b"),
+            return_exceptions=True,
+        )
+        refused = [each for each in both if isinstance(each, OrderRefused)]
+        assert len(refused) == 1
+        assert str(refused[0]) == f"replay {plan_id} is running: it cannot become running"
+
+
+async def test_a_runner_that_dies_between_two_writes_orders_nothing_twice(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(canary=(3,))
+        await place.start(plan_id)
+        write, calls = place.inner.ledger.write, 0
+
+        async def dying(work):
+            nonlocal calls
+            calls += 1
+            if calls % 3 == 0:
+                raise LedgerUnavailable("killed before")
+            answer = await write(work)
+            if calls % 5 == 0:
+                raise LedgerUnavailable("killed behind")
+            return answer
+
+        for _ in range(40):
+            runner = ReplayRunner(place.inner.ledger, place.inner.service._ownership, SystemClock())
+            place.inner.ledger.write = dying
+            try:
+                await runner.turn()
+            except LedgerUnavailable:
+                pass
+            finally:
+                place.inner.ledger.write = write
+            await asyncio.sleep(0.01)
+        await place.until(plan_id, ReplayState.FINISHED)
+        made = await place.inner.ledger.read(
+            lambda conn: conn.execute(select(orders.c.seq, orders.c.shard, func.count()).group_by("shard", "seq")).all()
+        )
+        assert len(made) == len(DOSSIERS)
+        assert {row[2] for row in made} == {1}
+        assert sorted(e for e in place.script.taken if e.endswith("/0")) == sorted(f"{d}/0" for d in DOSSIERS)
+
+
+async def test_an_interrupted_plan_is_visible_cannot_be_started_and_can_be_gone_on_with(tmp_path):
+    async with dead(tmp_path) as place:
+        planner = Planner(place.inner.ledger, SystemClock(), EverythingFine())
+
+        async def killed(*_):
+            raise ConnectionError("killed")
+
+        planner.dry_run = killed
+        with pytest.raises(ConnectionError):
+            await ReplayDesk(place.inner.ledger, SystemClock(), planner).plan(MADE, lambda _: None)
+        (seen,) = await place.desk.listed(10)
+        assert seen.replay.state is ReplayState.FREEZING
+        with pytest.raises(OrderRefused, match="is freezing"):
+            await place.start(seen.replay.id)
+        await place.desk.plan_on(seen.replay.id, lambda _: None)
+        after = await place.desk.status(seen.replay.id)
+        assert (after.replay.state, after.replay.items) == (ReplayState.PLANNED, len(DOSSIERS))
+
+
+async def test_an_item_that_changed_meanwhile_is_refused_with_the_reason(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan()
+        name, _ = await place.inner.delivery("H39-0/0")
+        await place.inner.operations.replay(name, who="bình", why="gấp", body=None)
+        await place.inner.settled("H39-0/0", "delivered")
+        await place.start(plan_id)
+        seen = await place.until(plan_id, ReplayState.FINISHED)
+        assert seen.counts == {"done": len(DOSSIERS) - 1, "refused": 1}
+        (item,) = [each for each in await place.desk.items(plan_id) if each.state is ItemState.REFUSED]
+        assert "changed meanwhile" in item.result
+
+
+async def test_the_pace_bounds_how_many_go_out(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(canary=(), rate=1.0)
+        await place.start(plan_id)
+        await place.runner.turn()
+        await asyncio.sleep(0.05)
+        await place.runner.turn()
+        counts = (await place.desk.status(plan_id)).counts
+        assert counts.get("waiting", 0) >= len(DOSSIERS) - 1
+
+
+async def test_a_filter_chooses_by_text_code_and_partner(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan(wanted=DeadFilter(subject="H39-4", partner_code="07"))
+        (item,) = await place.desk.items(plan_id)
+        assert (item.safe, [finding["code"] for finding in item.findings]) == (True, ["natural_key"])
+        assert (await place.desk.status(await place.plan(wanted=DeadFilter(partner_code="99")))).replay.items == 0
+
+
+async def test_everything_an_operator_does_stands_in_the_audit_table(tmp_path):
+    async with dead(tmp_path) as place:
+        plan_id = await place.plan()
+        await place.start(plan_id)
+        await place.until(plan_id, ReplayState.FINISHED)
+        rows = await place.inner.ledger.read(
+            lambda conn: conn.execute(select(audit_table.c.verb, audit_table.c.who, audit_table.c.why)).all()
+        )
+        verbs = [row.verb for row in rows]
+        assert verbs[:2] == ["replay_plan", "replay_start"]
+        assert verbs[2:] == ["replay"] * len(DOSSIERS)
+        assert {row.why for row in rows[2:]} == {f"replay {plan_id}: đối tác đã sửa"}
