@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from router.errors import LedgerUnavailable, OrderRefused
+from router.errors import LedgerError, OrderRefused
 from router.ledger.query import DeadFilter, Named
 from router.ledger.rows import State, Verb
 from router.operations import Operations
@@ -33,6 +33,15 @@ async def settle(made: Installation, sent: Sequence[Sent], *, limit: float) -> N
         raise AssertionError(f"not delivered in {limit} s: {missing(made, sent)[:20]}\n{made.words()}") from None
 
 
+async def attend(made: Installation) -> None:
+    """Decide whatever comes up, until cancelled."""
+    async with made.ledger() as ledger:
+        operations = made.operations(ledger)
+        while True:
+            await answer(made, operations)
+            await asyncio.sleep(LOOK_EVERY)
+
+
 def missing(made: Installation, sent: Sequence[Sent]) -> list[tuple[str, str]]:
     """Deliveries that had no effect yet, and replies that the source has not got, as (recipient, code)."""
     answered = {taken.answers for taken in made.partners[SOURCE].record}
@@ -46,7 +55,7 @@ async def quiet(operations: Operations) -> bool:
     """Whether no delivery is unfinished."""
     try:
         backlogs = (await operations.status()).backlogs
-    except LedgerUnavailable:
+    except LedgerError:
         return False
     return not any(row.waiting or row.calling or row.dead or row.uncertain for row in backlogs)
 
@@ -59,18 +68,19 @@ async def backlog(made: Installation, state: str) -> int:
 
 
 async def answer(made: Installation, operations: Operations) -> None:
-    """Decide for every uncertain delivery there is."""
+    """Decide for every uncertain delivery and dead letter there is."""
     try:
         listed = await operations.dead(DeadFilter(), 200)
-    except LedgerUnavailable:
+    except LedgerError:
         return
     await asyncio.gather(*(decide(made, operations, named) for named in listed))
 
 
 async def decide(made: Installation, operations: Operations, named: Named) -> None:
-    """Skip what the partner has, replay what it has not; what fails is looked at again in the next round."""
+    """Skip what the partner has, replay what it has not or called malformed; what fails is asked again next time."""
     row = named.delivery
-    assert row.state is State.UNCERTAIN, f"{named.name} is {row.state}: {row.failure}"
+    reason = row.failure.reason if row.failure else ""
+    assert row.state is State.UNCERTAIN or reason == "malformed", f"{named.name} is {row.state}: {row.failure}"
     verb = Verb.SKIP if made.partners[named.recipient].took(row.source, row.event_id) else Verb.REPLAY
-    with suppress(OrderRefused, LedgerUnavailable):
+    with suppress(OrderRefused, LedgerError):
         await operations.order(named.name, verb, who=WHO, why=WHY)

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from tests.torture.recorder import REFUSED
+from tests.torture.recorder import MALFORMED, REFUSED
 
 TOOK, RECOGNISED = "took", "recognised"
 REFUSES = 26  # of 256 events, where a partner refuses any
+STUMBLES = 240  # the first time, a partner calls events from here to 255 malformed
 
 
 class Taken(NamedTuple):
@@ -37,7 +38,8 @@ class Partner:
     """An HTTP server on loopback. ``knows_repetitions`` makes a second request for the same event have no effect.
 
     ``moods`` are played at random, seeded: an answer of 500 after the work, 503 before it, a slow answer, a
-    connection cut after the work. A partner that ``refuses`` says no to some events, always to the same ones.
+    connection cut after the work. A partner that ``refuses`` says no to some events, always to the same ones; one that
+    ``stumbles`` calls some malformed the first time, and takes them when a person has them sent again.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Partner:
         self.port = 0
         self.answered = 0
         self.moods: dict[str, float] = {}
+        self.stumbles = False
+        self._stumbled: set[str] = set()
         self.gate = asyncio.Event()  # while clear, requests are taken in but not worked on
         self.gate.set()
         self.waiting = 0
@@ -113,6 +117,9 @@ class Partner:
             self.waiting -= 1
         if mood == "busy":
             return web.Response(status=503)
+        if self.stumbles and int(facts["id"][:2], 16) >= STUMBLES and facts["id"] not in self._stumbled:
+            self._stumbled.add(facts["id"])
+            return web.Response(status=MALFORMED)
         effect = self._write(facts)
         if mood == "slow":
             await asyncio.sleep(0.3)

@@ -36,7 +36,7 @@ from router.sdk.records import DossierStatus, ProgressLine
 
 EVENT = "dossier.progressed"
 REPLY = "delivery.rejected"
-REFUSED = 422
+REFUSED, MALFORMED = 422, 400
 OPERATION = "say"
 CALL_LIMIT = 1.5
 CONCURRENCY = 8
@@ -55,11 +55,14 @@ def manifest(config: RecorderConfig) -> Manifest:
     """The manifest of one recipient: patient, since these partners are often away."""
     operation = Operation(name="take", events=(EVENT, REPLY), idempotency=config.idempotency, timeout=CALL_LIMIT)
     retry = Retry(in_place=1, first_delay=0.05, factor=1.5, longest_delay=0.5, budget=1_000, unclassified_budget=1_000)
-    refusal = ErrorRow(outcome=Outcome.REJECTED, reason="refused", http=REFUSED)
+    errors = (
+        ErrorRow(outcome=Outcome.REJECTED, reason="refused", http=REFUSED),
+        ErrorRow(outcome=Outcome.INVALID, reason="malformed", http=MALFORMED),
+    )
     limits = Limits(concurrency=config.concurrency, urgent_reserved=0)
     return Manifest(
         name="recorder", version="1", partner="Đối tác ghi sổ", role="other",
-        operations=(operation,), emits=(EVENT,), limits=limits, retry=retry, errors=(refusal,),
+        operations=(operation,), emits=(EVENT,), limits=limits, retry=retry, errors=errors,
     )  # fmt: skip
 
 

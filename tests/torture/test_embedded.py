@@ -22,8 +22,8 @@ ANNOYED = {"fails_after_work": 0.03, "busy": 0.05, "slow": 0.05, "cuts_after_wor
 async def test_killed_at_random_points_before_partners_in_bad_mood(tmp_path: Path) -> None:
     async with installation(tmp_path) as made:
         [service] = await made.start()
-        for partner in made.partners.values():
-            partner.moods = ANNOYED
+        for partner in map(made.partners.__getitem__, PARTNERS):
+            partner.moods, partner.stumbles = ANNOYED, True
         await storm(made, made.load(20, 15), [killed(service), killed(service)], seed=1)
 
 

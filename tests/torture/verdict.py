@@ -22,7 +22,7 @@ class Freeze(NamedTuple):
         """Whether a repetition is the one that cannot be kept off: the frozen process had checked its lease and not
         written to the socket yet; meanwhile another one delivered; woken up, the first one wrote.
         """
-        return self.start <= first.at <= self.end <= again.at <= self.end + CALL_LIMIT
+        return self.start <= first.at and self.end <= again.at <= self.end + CALL_LIMIT
 
 
 def violations(made: Installation, sent: Sequence[Sent], freezes: Sequence[Freeze] = ()) -> list[str]:
