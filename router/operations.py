@@ -7,7 +7,7 @@ applied here, under the lease, and the answer says so.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,7 +15,8 @@ from router.delivery.accept import identity_of
 from router.delivery.commit import Group, write_group
 from router.errors import OrderRefused
 from router.events import ROUTER
-from router.ledger import alerts, audit, leases, orders, query, recipients, store
+from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, store
+from router.ledger.conflicts import Conflict
 from router.ledger.holds import Hold, current_holds
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
 from router.ledger.rows import (
@@ -71,10 +72,18 @@ class Answer(NamedTuple):
 
 
 class Operations:
-    """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone."""
+    """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
+    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``.
+    """
 
-    def __init__(self, ledger: Ledger, clock: Clock, lock: DirectoryLock | None) -> None:
-        self._ledger, self._clock, self._lock = ledger, clock, lock
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        lock: DirectoryLock | None,
+        check: Callable[[str, bytes], object] | None = None,
+    ) -> None:
+        self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
 
     # Questions
 
@@ -139,8 +148,32 @@ class Operations:
         """Send a dead letter again, with a corrected body if one is given."""
         args: dict[str, object] = {"out_of_order": out_of_order}
         if body is not None:
+            if self._check is not None:
+                self._check((await self._find(name))[1].event_type, body)
             args["body"] = b64encode(body).decode()
         return await self._on_delivery(name, Verb.REPLAY, who=who, why=why, args=args)
+
+    async def redirect(self, name: str, target: str, *, who: str, why: str) -> Answer:
+        """Hand a delivery to another recipient instead; here it counts as skipped. Raises ``OrderRefused``."""
+        await self._require_recipient(target)
+        if name.split("/", 1)[0] == target:
+            raise OrderRefused(f"{name} is for {target} already")
+        return await self._on_delivery(name, Verb.REDIRECT, who=who, why=why, args={"to": target})
+
+    async def conflicts(self, limit: int) -> list[Conflict]:
+        """Bytes that came under an identity that is taken, newest first."""
+        return await self._ledger.read(lambda conn: conflicts.listed(conn, limit))
+
+    async def decide_conflict(self, conflict_id: int, *, take: bool, who: str, why: str) -> Answer:
+        """Deliver the other bytes as an event of their own, or drop them. Raises ``OrderRefused``."""
+        found = await self._ledger.read(lambda conn: conflicts.one(conn, conflict_id))
+        if found is None:
+            raise OrderRefused(f"there is no conflict {conflict_id}")
+        place = next(p for p in await self._ledger.read(store.shards) if p.id == found.shard)
+        verb = Verb.TAKE_CONFLICT if take else Verb.DROP_CONFLICT
+        args = {"conflict": conflict_id}
+        order = Order(lease=found.lease, verb=verb, who=who, why=why, recipient=found.recipient, args=args)
+        return await self._place(order, place)
 
     async def hold_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
         """Keep what comes for a recipient back until it is resumed."""
@@ -181,11 +214,14 @@ class Operations:
         return await self._place(order, place)
 
     async def _on_recipient(self, recipient: str, verb: Verb, who: str, why: str) -> Answer:
+        await self._require_recipient(recipient)
+        order = Order(lease=shard_lease(recipient, 0), verb=verb, who=who, why=why, recipient=recipient)
+        return await self._place(order, None)
+
+    async def _require_recipient(self, recipient: str) -> None:
         known = {place.recipient for place in await self._ledger.read(store.shards)} - {ROUTER}
         if recipient not in known:
             raise OrderRefused(f"there is no recipient {recipient} (known: {', '.join(sorted(known))})")
-        order = Order(lease=shard_lease(recipient, 0), verb=verb, who=who, why=why, recipient=recipient)
-        return await self._place(order, None)
 
     async def _place(self, order: Order, place: Shard | None) -> Answer:
         now = self._clock.now()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import typer
 
 from router.cli import output
 from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, Reason, Recipient, Text, Type, wanted_by
+from router.cli.recipient import told
 from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
 from router.codec import Codec, PackagedSchemas
 from router.errors import CodecError
@@ -18,6 +20,7 @@ from router.ledger.rows import Body
 from router.masking import mask, mask_value
 from router.operations import Operations, Shown
 from router.recipients import installed_connectors
+from router.replay.edits import difference
 from router.replay.explain import explain
 from router.sdk.manifest import Manifest
 
@@ -119,6 +122,41 @@ def dead_show(
     output.document(_shown(ask(config, look), full=full), as_json=json)
 
 
+@app.command("conflicts", epilog="Example: lgsp dead conflicts --json")
+def dead_conflicts(limit: int = 50, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """List events that came under an id that is taken, with other bytes: each waits for a decision."""
+    rows = [
+        {
+            "conflict": found.id,
+            "first": found.first,
+            "type": found.event_type,
+            "code": mask(found.subject),
+            "source": found.source,
+            "event_id": found.event_id,
+            "seen": output.when(found.seen_at),
+        }
+        for found in ask(config, lambda operations: operations.conflicts(limit))
+    ]
+    output.listing(rows, as_json=json, empty="No conflicts.")
+
+
+@app.command("decide", epilog='Example: lgsp dead decide 3 --take --reason "bản sau mới đúng"')
+def dead_decide(
+    conflict: Annotated[int, typer.Argument(help="The conflict's number.")],
+    reason: ReasonOption,
+    take: Annotated[bool, typer.Option("--take/--drop", help="Deliver the other bytes as an event of their own.")],
+    who: WhoOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Decide about bytes that came under an id that is taken."""
+    told(
+        ask(
+            config,
+            lambda operations: operations.decide_conflict(conflict, take=take, who=who or user(), why=reason),
+        )
+    )
+
+
 def _group(group: CauseGroup, manifests: list[Manifest], lang: str) -> dict[str, Any]:
     explanation = explain(group.reason, group.partner_code, manifests)
     return {
@@ -168,10 +206,29 @@ def _shown(shown: Shown, *, full: bool) -> dict[str, Any]:
         ],
         "orders": shown.orders,
         "headers": {name: _text(value) for name, value in shown.editions[0][1].headers},
+        "changed": _changes(codec, shown, full=full),
         "bodies": [
             {"stored": output.when(at), "payload": _payload(codec, body, full=full)} for at, body in shown.editions
         ],
     }
+
+
+def _changes(codec: Codec, shown: Shown, *, full: bool) -> list[dict[str, Any]]:
+    """What every edit changed, field by field."""
+    made: list[dict[str, Any]] = []
+    records = [_decoded(codec, body) for _, body in shown.editions]
+    for number, (before, after) in enumerate(pairwise(records), 1):
+        for change in difference(before, after):
+            row = {"edit": number, "field": change.path, "before": change.before, "after": change.after}
+            made.append(row if full else {**row, **mask_value({"before": change.before, "after": change.after})})
+    return made
+
+
+def _decoded(codec: Codec, body: Body) -> Any:
+    try:
+        return codec.decode(body.value)
+    except CodecError:
+        return {}
 
 
 def _payload(codec: Codec, body: Body, *, full: bool) -> Any:

@@ -95,6 +95,18 @@ def discard(names: Names, reason: ReasonOption, who: WhoOption = "", config: Con
     _ordered(config, names, Verb.DISCARD, reason, who)
 
 
+@app.command(epilog='Example: lgsp redirect one-stop-h39/2/17 one-stop-h53 --reason "đã sáp nhập"')
+def redirect(
+    name: Name,
+    target: Annotated[str, typer.Argument(help="The recipient that is to have it instead.")],
+    reason: ReasonOption,
+    who: WhoOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Hand a delivery to another recipient instead; here it counts as skipped and its lane goes on."""
+    told(ask(config, lambda operations: operations.redirect(name, target, who=who or user(), why=reason)))
+
+
 @app.command("restore", epilog='Example: lgsp restore tax-h39/3/152 --reason "bỏ qua nhầm"')
 def restore_delivery(
     names: Names,

@@ -13,10 +13,10 @@ from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, 
 from router.cli.recipient import told
 from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, desk, user
 from router.codec import Codec, PackagedSchemas
-from router.errors import CodecError
 from router.ledger.replays import Item, Replay
 from router.operations import Answer, Operations
 from router.replay.desk import Plan, Seen
+from router.replay.edits import with_fields
 
 
 class NamesFirst(TyperGroup):
@@ -37,20 +37,30 @@ Id = Annotated[int, typer.Argument(help="The replay's number.")]
 def replay_now(
     names: Annotated[list[str], typer.Argument(help="Names of deliveries: recipient/partition/seq.")],
     reason: ReasonOption,
-    body: Annotated[Path | None, typer.Option(help="File with a corrected payload; one delivery only.")] = None,
+    body: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File with a corrected payload; one delivery only.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None, typer.Option("--set", help="Correct a field, e.g. total=6000000 or lines.0.amount=5.")
+    ] = None,
     out_of_order: Annotated[bool, typer.Option("--out-of-order", help="Accept that it goes out late.")] = False,
     who: WhoOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Send dead letters again at once, in the order of their lanes."""
-    if body is not None and len(names) != 1:
-        output.error("lgsp: --body corrects one delivery; name just one")
+    """Send dead letters again at once, in the order of their lanes; one of them with a corrected body, in its place."""
+    if (body is not None or fields) and len(names) != 1:
+        output.error("lgsp: --body and --set correct one delivery; name just one")
         raise typer.Exit(REFUSED)
-    content = _checked(body) if body is not None else None
+    content = body.read_bytes() if body is not None else None
 
     async def order(operations: Operations) -> list[Answer]:
+        given = content
+        if fields:
+            shown = await operations.show(names[0])
+            event_type, last = shown.named.delivery.event_type, shown.editions[-1][1].value
+            given = with_fields(Codec(PackagedSchemas()), event_type, last, fields)
         return [
-            await operations.replay(name, who=who or user(), why=reason, body=content, out_of_order=out_of_order)
+            await operations.replay(name, who=who or user(), why=reason, body=given, out_of_order=out_of_order)
             for name in sorted(names, key=in_lane_order)
         ]
 
@@ -207,17 +217,6 @@ def _line(seen: Seen) -> dict[str, Any]:
 
 def _progress(count: int) -> None:
     output.error(f"{count} items")
-
-
-def _checked(path: Path) -> bytes:
-    """A corrected payload, refused before it is sent if it cannot be decoded."""
-    try:
-        content = path.read_bytes()
-        Codec(PackagedSchemas()).decode(content)
-    except (OSError, CodecError) as error:
-        output.error(f"lgsp: {path}: {error}")
-        raise typer.Exit(REFUSED) from None
-    return content
 
 
 def _rate(text: str) -> float:

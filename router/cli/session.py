@@ -7,6 +7,7 @@ import getpass
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,11 +15,13 @@ import typer
 
 from router.cli import output
 from router.clock import SystemClock
+from router.codec import Codec, PackagedSchemas
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.lock import DirectoryLock
 from router.operations import Operations
 from router.ports import Clock, Ledger
 from router.replay.desk import ReplayDesk
+from router.replay.edits import checked
 from router.replay.planner import Planner
 from router.service import build_ledger, todays_view
 from router.settings import Settings, load_settings
@@ -104,4 +107,4 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
         lock = DirectoryLock(settings.data) if settings.embedded else None
-        return await question(Operations(ledger, clock, lock))
+        return await question(Operations(ledger, clock, lock, partial(checked, Codec(PackagedSchemas()))))

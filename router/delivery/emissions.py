@@ -112,5 +112,13 @@ def put_back(delivery: Delivery, body: Body) -> Emission:
     return Emission(topic, partition, delivery.key, body.value, headers)
 
 
+def passed_on(delivery: Delivery, body: Body, target: str, partition: int) -> Emission:
+    """The event to another recipient, on the same partition: that one accepts it like any event."""
+    dropped = (LGSP_REASON, LGSP_DETAIL, LGSP_ORIGIN)
+    return Emission(
+        topic_of(target), partition, delivery.key, body.value, [p for p in body.headers if p[0] not in dropped]
+    )
+
+
 def _iso(micros: int) -> str:
     return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="microseconds")

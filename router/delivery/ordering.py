@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from router.delivery.accept import identity_of
 from router.delivery.verdict import Situation, judge
-from router.ledger import alerts, identity, orders, recipients, store
+from router.events import CE_ID, derived_id, topic_of
+from router.ledger import alerts, conflicts, identity, orders, outbox, recipients, store
 from router.ledger.local import LocalRecipient
-from router.ledger.rows import Order, OrderResult, RecipientState, Shard, Verb
+from router.ledger.rows import Emission, Order, OrderResult, RecipientState, Shard, Verb
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,6 +31,8 @@ def apply_order(
     elif order.verb is Verb.RECALCULATE:
         owner = local.get(shard.recipient)
         result = owner.order(conn, shard, order, now) if owner else OrderResult(False, f"{shard.recipient} has none")
+    elif order.verb in (Verb.TAKE_CONFLICT, Verb.DROP_CONFLICT):
+        result = _on_conflict(conn, shard, order)
     else:
         result = _on_delivery(conn, shard, order, now)
     if result is not None:
@@ -57,6 +60,21 @@ def _on_delivery(conn: Connection, shard: Shard, order: Order, now: int) -> Orde
     return OrderResult(verdict.transition is not None, verdict.text)
 
 
+def _on_conflict(conn: Connection, shard: Shard, order: Order) -> OrderResult:
+    """A decision about bytes that came under an id that is taken: an event of its own, or nothing."""
+    found = conflicts.take(conn, shard.id, int(order.args["conflict"]))
+    if found is None:
+        return OrderResult(False, "there is no such conflict here any more")
+    if order.verb is Verb.DROP_CONFLICT:
+        return OrderResult(True, "dropped: the first bytes stand")
+    own_id = derived_id("conflict", found.source, found.event_id, str(order.args["conflict"]))
+    headers = [(name, own_id.encode() if name == CE_ID else value) for name, value in found.body.headers]
+    outbox.add(
+        conn, shard.lease, [Emission(topic_of(shard.recipient), shard.partition, found.key, found.body.value, headers)]
+    )
+    return OrderResult(True, f"goes out as event {own_id}")
+
+
 def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
     delivery = store.one(conn, shard.id, order.seq)
     if delivery is None:
@@ -68,4 +86,5 @@ def _situation(conn: Connection, shard: Shard, order: Order) -> Situation:
         store.bodies(conn, shard.id, [order.seq]).get(order.seq),
         is_head=bool(oldest) and oldest[0].seq == order.seq,
         later_out=order.verb is Verb.RESTORE and store.later_out(conn, shard.id, delivery.key, order.seq),
+        partition=shard.partition,
     )

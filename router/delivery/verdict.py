@@ -6,7 +6,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from router.delivery.emissions import put_back
+from router.delivery.emissions import passed_on, put_back
 from router.delivery.outcome import CHECK_UNANSWERED
 from router.events import (
     CONTENT_TYPE,
@@ -31,8 +31,10 @@ ALLOWED: Final[Mapping[Verb, frozenset[State]]] = {
     Verb.SKIP: PARKED | {State.WAITING},
     Verb.DISCARD: PARKED | {State.WAITING},
     Verb.RESTORE: frozenset({State.SKIPPED, State.DISCARDED, State.EXPIRED}),
+    Verb.REDIRECT: PARKED | {State.WAITING},
 }
 _TARGET: Final = {
+    Verb.REDIRECT: State.SKIPPED,
     Verb.SKIP: State.SKIPPED,
     Verb.DISCARD: State.DISCARDED,
     Verb.RESTORE: State.DEAD,
@@ -48,6 +50,7 @@ class Situation(NamedTuple):
     body: Body | None
     is_head: bool
     later_out: bool
+    partition: int = -1
 
 
 class Verdict(NamedTuple):
@@ -84,6 +87,12 @@ def judge(order: Order, situation: Situation, *, now: int) -> Verdict:
     )
     if situation.recipient == ROUTER and order.verb is Verb.REPLAY:
         return _replayed_at_router(change, situation, body, now)
+    if order.verb is Verb.REDIRECT:
+        target = str(order.args["to"])
+        change.receipt = {"code": "redirected", "to": target}
+        if situation.body is not None:
+            change.emissions = (passed_on(delivery, situation.body, target, situation.partition),)
+        return Verdict(change, f"redirected to {target}")
     if order.verb is Verb.REPLAY and _may_be_taken(delivery):
         change.state, change.due = State.CALLING, now  # the partner is asked first
     return Verdict(change, f"{delivery.state} → {change.state}", body)

@@ -215,6 +215,9 @@ class Verb(StrEnum):
     SKIP = "skip"
     DISCARD = "discard"
     RESTORE = "restore"
+    REDIRECT = "redirect"  # delivery: to another recipient, ``args.to``
+    TAKE_CONFLICT = "take_conflict"  # ``args.conflict``: deliver the other bytes as an event of its own
+    DROP_CONFLICT = "drop_conflict"  # ``args.conflict``: the first bytes were right
     STOP = "stop"  # recipient
     HOLD = "hold"  # recipient
     RESUME = "resume"  # recipient
