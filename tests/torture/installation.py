@@ -21,7 +21,7 @@ from router.settings import Settings, load_settings
 from tests.parts.fault_proxy import FaultProxy
 from tests.torture.load import Load
 from tests.torture.partner import Partner
-from tests.torture.process import ServiceProcess
+from tests.torture.process import ServiceProcess, command
 from tests.torture.recorder import CALL_LIMIT
 
 SOURCE, REFUSING = "counter", "plain"
@@ -65,6 +65,10 @@ class Installation:
         made = ServiceProcess(name, self.config, self.folder / f"{name}.log", [self.path])
         self.processes.append(made)
         return made
+
+    async def command(self, *words: str) -> str:
+        """Run a command of ``lgsp``; what it printed."""
+        return await command(self.config, [self.path], *words)
 
     def urls(self) -> list[str]:
         """Where the router can be reached now."""

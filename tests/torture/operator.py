@@ -33,6 +33,13 @@ async def settle(made: Installation, sent: Sequence[Sent], *, limit: float) -> N
         raise AssertionError(f"not delivered in {limit} s: {missing(made, sent)[:20]}\n{made.words()}") from None
 
 
+async def until_backlog(made: Installation, state: str, count: int, *, limit: float) -> None:
+    """Wait until so many deliveries are in this state."""
+    async with asyncio.timeout(limit):
+        while await backlog(made, state) != count:
+            await asyncio.sleep(LOOK_EVERY)
+
+
 async def attend(made: Installation) -> None:
     """Decide whatever comes up, until cancelled."""
     async with made.ledger() as ledger:

@@ -17,7 +17,7 @@ from tests.torture.recorder import MALFORMED, REFUSED
 
 TOOK, RECOGNISED = "took", "recognised"
 REFUSES = 26  # of 256 events, where a partner refuses any
-STUMBLES = 240  # the first time, a partner calls events from here to 255 malformed
+SOME, NEVER = 240, 256  # from where on, of 256, events are called malformed the first time
 
 
 class Taken(NamedTuple):
@@ -38,8 +38,8 @@ class Partner:
     """An HTTP server on loopback. ``knows_repetitions`` makes a second request for the same event have no effect.
 
     ``moods`` are played at random, seeded: an answer of 500 after the work, 503 before it, a slow answer, a
-    connection cut after the work. A partner that ``refuses`` says no to some events, always to the same ones; one that
-    ``stumbles`` calls some malformed the first time, and takes them when a person has them sent again.
+    connection cut after the work. A partner that ``refuses`` says no to some events, always to the same ones; it
+    calls some malformed the first time (``stumbles_from``), and takes them when a person has them sent again.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Partner:
         self.port = 0
         self.answered = 0
         self.moods: dict[str, float] = {}
-        self.stumbles = False
-        self._stumbled: set[str] = set()
+        self.stumbles_from = NEVER
+        self.stumbled: set[str] = set()
         self.gate = asyncio.Event()  # while clear, requests are taken in but not worked on
         self.gate.set()
         self.waiting = 0
@@ -117,8 +117,8 @@ class Partner:
             self.waiting -= 1
         if mood == "busy":
             return web.Response(status=503)
-        if self.stumbles and int(facts["id"][:2], 16) >= STUMBLES and facts["id"] not in self._stumbled:
-            self._stumbled.add(facts["id"])
+        if int(facts["id"][:2], 16) >= self.stumbles_from and facts["id"] not in self.stumbled:
+            self.stumbled.add(facts["id"])
             return web.Response(status=MALFORMED)
         effect = self._write(facts)
         if mood == "slow":

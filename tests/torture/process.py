@@ -135,6 +135,19 @@ class ServiceProcess:
                     self._ready.set()
 
 
+async def command(config: Path, path: Sequence[Path], *words: str) -> str:
+    """Run a command of ``lgsp`` to its end; what it printed. Fails when it was refused."""
+    entries = os.pathsep.join(str(entry) for entry in (*path, ROOT))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RUN, *words, "--config", str(config),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "PYTHONPATH": entries},
+    )  # fmt: skip
+    async with asyncio.timeout(START_LIMIT):
+        said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
 async def _listens(url: str) -> bool:
     host, _, port = url.removeprefix("http://").rpartition(":")
     try:

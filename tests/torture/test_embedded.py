@@ -12,6 +12,7 @@ from tests.torture.faults import LINES, bad_line, killed
 from tests.torture.installation import PARTNERS, Installation, installation
 from tests.torture.load import Load
 from tests.torture.operator import backlog, settle
+from tests.torture.partner import SOME
 from tests.torture.recorder import CONCURRENCY
 from tests.torture.storm import ROUNDS, storm
 from tests.torture.verdict import violations
@@ -23,7 +24,7 @@ async def test_killed_at_random_points_before_partners_in_bad_mood(tmp_path: Pat
     async with installation(tmp_path) as made:
         [service] = await made.start()
         for partner in map(made.partners.__getitem__, PARTNERS):
-            partner.moods, partner.stumbles = ANNOYED, True
+            partner.moods, partner.stumbles_from = ANNOYED, SOME
         await storm(made, made.load(20, 15), [killed(service), killed(service)], seed=1)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.torture.conftest import Parts
 from tests.torture.faults import Choice
 from tests.torture.installation import PARTNERS, Installation, installation
+from tests.torture.partner import SOME
 from tests.torture.storm import ROUNDS, storm
 
 FIRST = int(os.environ.get("TORTURE_SEED", "1"))
@@ -46,6 +47,6 @@ async def played(made: Installation, choice: Choice, seed: int) -> None:
     chosen = chance.choices(sorted(possible), k=FAULTS)
     print(f"seed {seed}: {', '.join(chosen)}")
     for partner in map(made.partners.__getitem__, PARTNERS):
-        partner.moods, partner.stumbles = MOODS, True
+        partner.moods, partner.stumbles_from = MOODS, SOME
     load = made.load(20, 25, name=f"T{seed}", pause=0.3, seed=seed)
     await storm(made, load, [possible[name] for name in chosen], seed=seed, limit=120.0, freezes=choice.freezes)
