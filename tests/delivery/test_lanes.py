@@ -157,7 +157,9 @@ class LanesMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         seq = data.draw(st.sampled_from(sorted(self.flying)))
-        self.lanes.returned(self.flying.pop(seq).key)
+        head = self.flying.pop(seq)
+        self.lanes.returned(head.key)
+        self.hastened.add(head.key)  # it may go again at once, as it might when it was taken
 
     @rule(key=st.sampled_from(KEYS))
     def order_begins(self, key: bytes) -> None:

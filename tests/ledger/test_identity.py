@@ -120,8 +120,8 @@ async def test_the_code_of_an_id_is_the_one_claimed_first(bare):
     assert sorted(await bare.read(lambda conn: query.aliases(conn, KEY.bytes))) == [
         (SCHEME, CODE), ("tax_notice", "TN-79-1"), ("tax_notice", "TN-79-2"),
     ]  # fmt: skip
-    assert await bare.read(lambda conn: query.key_by_code(conn, "TN-79-1")) == KEY.bytes
-    assert await bare.read(lambda conn: query.key_by_code(conn, "unknown")) is None
+    assert await bare.read(lambda conn: query.keys_by_code(conn, "TN-79-1")) == [KEY.bytes]
+    assert await bare.read(lambda conn: query.keys_by_code(conn, "unknown")) == []
 
 
 _claims = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, FIRST, SECOND_OWNER, b"x" * 16])), max_size=12)

@@ -11,7 +11,7 @@ from router.errors import ConfigError
 from router.events import ROUTER
 from router.ledger import outbox, purge, query, store
 from router.ledger.query import Backlog, CauseGroup, DeadFilter
-from router.ledger.rows import FINISHED, State, Verdict
+from router.ledger.rows import FINISHED, Body, State, Verdict
 from router.ledger.tables import attempt as attempt_table
 from router.ledger.tables import body, seen
 from tests.ledger.harness import (
@@ -55,7 +55,9 @@ async def test_backlogs_count_the_unfinished_by_state_and_name_the_oldest_that_w
 
 
 async def test_each_part_of_the_filter_restricts_the_dead_letters(two):
-    await accept(two, *(arrival(n) for n in range(3)), arrival(3, event_type="x", subject="Mã khác"))
+    body = Body(b"x", [("ce_procedure", b"1.012783"), ("ce_addressedto", b"H39.90")])
+    other = arrival(3, event_type="x", subject="Mã khác", body=body)
+    await accept(two, *(arrival(n) for n in range(3)), other)
     await accept(two, arrival(0), recipient="land-h39")
     await change(two, 1, State.DEAD, failure=failure(), last_at=NOW + 10)
     await change(two, 2, State.UNCERTAIN, failure=failure("timeout", cause="c2", message="100% quá hạn"))
@@ -74,6 +76,10 @@ async def test_each_part_of_the_filter_restricts_the_dead_letters(two):
         (DeadFilter(text="bản đồ", recipient=RECIPIENT, cause="c1"), [names[1]]),
         (DeadFilter(text="100%"), [names[2]]),
         (DeadFilter(text="1_0"), []),
+        (DeadFilter(procedure="1.012783"), [names[4]]),
+        (DeadFilter(procedure="1.0127"), []),
+        (DeadFilter(agency="H39.90"), [names[4]]),
+        (DeadFilter(partner_code="none such"), []),
         (DeadFilter(since=NOW + 30), [land, names[4]]),
         (DeadFilter(until=NOW + 30), [names[1], names[2]]),
     ):
@@ -82,7 +88,8 @@ async def test_each_part_of_the_filter_restricts_the_dead_letters(two):
 
 def test_the_filter_has_no_part_without_a_case():
     assert {field.name for field in fields(DeadFilter)} == {
-        "recipient", "reason", "cause", "event_type", "subject", "text", "since", "until",
+        "recipient", "reason", "cause", "event_type", "subject", "text", "since", "until", "partner_code", "procedure",
+        "agency",
     }  # fmt: skip
 
 
@@ -112,7 +119,7 @@ async def test_dead_letters_are_grouped_by_cause_and_recipient_with_the_newest_t
     await change(two, 4, State.DEAD, failure=failure("other", cause="c2"), last_at=NOW)
     await change(two, 1, State.UNCERTAIN, failure=failure(), last_at=NOW, recipient="land-h39")
     groups = await two.read(lambda conn: query.dead_groups(conn, DeadFilter()))
-    assert groups[0] == CauseGroup("c1", RECIPIENT, "bad_request", "TAX-04", "mới nhất", 4, NOW + 5, NOW + 30)
+    assert groups[0] == CauseGroup("c1", RECIPIENT, "bad_request", "TAX-04", "mới nhất", 4, 2, NOW + 5, NOW + 30)
     assert {(g.cause, g.recipient, g.letters) for g in groups[1:]} == {("c2", RECIPIENT, 1), ("c1", "land-h39", 1)}
     only = await two.read(lambda conn: query.dead_groups(conn, DeadFilter(cause="c2")))
     assert [(g.cause, g.letters) for g in only] == [("c2", 1)]
@@ -147,11 +154,11 @@ async def test_a_trace_shows_an_event_at_all_recipients_and_nothing_else(two):
 async def test_a_lane_for_people_has_finished_ones_too_and_ends_with_the_newest(two):
     await accept(two, *(arrival(n, key=key("AB"[n % 2])) for n in range(8)))
     await change(two, 3, State.DELIVERED)
-    lane = await two.read(lambda conn: query.lane(conn, RECIPIENT, key("A"), 3))
+    lane = await two.read(lambda conn: query.lane(conn, RECIPIENT, [key("A")], 3))
     assert [(named.name, named.delivery.state) for named in lane] == [
         (f"{RECIPIENT}/0/3", State.DELIVERED), (f"{RECIPIENT}/0/5", State.WAITING), (f"{RECIPIENT}/0/7", State.WAITING),
     ]  # fmt: skip
-    assert await two.read(lambda conn: query.lane(conn, "land-h39", key("A"), 3)) == []
+    assert await two.read(lambda conn: query.lane(conn, "land-h39", [key("A")], 3)) == []
 
 
 async def test_unsettled_counts_what_is_not_published(two):
