@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 import tomllib
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from router.clock import SystemClock
 from router.demo import people
 from router.demo.check import compare
 from router.demo.world import COMMUNE, LAND_OFFICE, TAX_OFFICE, World, demo_settings
+from tests.torture.process import ServiceProcess
 
 DOSSIERS = 12
 
@@ -44,19 +43,6 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-async def start(config: Path) -> asyncio.subprocess.Process:
-    """Start ``lgsp run`` and wait until it is ready."""
-    code = "from router.cli.main import main; main()"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, "run", "--config", str(config), stderr=asyncio.subprocess.PIPE, env={**os.environ}
-    )
-    assert process.stderr is not None
-    async with asyncio.timeout(20):
-        line = await process.stderr.readline()
-    assert b'"ready"' in line, line
-    return process
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_service_that_is_ended_in_mid_work_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
     clock = SystemClock(datetime(2025, 6, 16, 1, 0, tzinfo=UTC) - datetime.now(UTC))
@@ -64,27 +50,26 @@ async def test_a_service_that_is_ended_in_mid_work_loses_nothing(tmp_path: Path,
         world = World.make(clock)
         await world.start(stack)
         config = configured(world, tmp_path)
-        service = await start(config)
-        stack.callback(
-            lambda: service.kill() if service.returncode is None else None
-        )  # a failed test leaves none behind
+        service = ServiceProcess("service", config, tmp_path / "service.log", [])
+        stack.push_async_callback(service.kill)  # a failed test leaves none behind
+        await service.start()
         world.connect(f"http://127.0.0.1:{port_of(config)}")
         codes = [people.dossier_code(COMMUNE, clock.business().date(), number) for number in range(1, DOSSIERS + 1)]
         for index, code in enumerate(codes, 1):
             world.portal.file(people.portal_dossier(code, COMMUNE, index, clock.business()))
         for threshold in (20, 90, 160):
             await until(world, lambda threshold=threshold: effects(world) >= threshold)
-            service.send_signal(number)
-            await service.wait()
-            service = await start(config)
+            service.send(number)
+            await service.ended()
+            await service.start()
         await until(
             world, lambda: all(world.land.files.get(c) and world.land.files[c].state == "closed" for c in codes)
         )
         await until(world, world.idle)
         await until(world, lambda: not differences(world))
-        service.send_signal(signal.SIGTERM)
-        assert await service.wait() == 0
+        assert await service.terminate() == 0
         assert differences(world) == []
+        assert not service.defects()
 
 
 def configured(world: World, folder: Path) -> Path:
