@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 CHUNK = 16_384
@@ -39,14 +38,13 @@ SOUND = Faults()
 @dataclass
 class FaultProxy:
     """Passes everything from ``port`` to the server's port until ``faults`` says otherwise. ``resets`` counts what it
-    broke, ``swallowed`` the pieces that nobody got.
+    broke, ``swallowed`` the pieces that nobody got, ``passed`` the others.
     """
 
     server_port: int
     port: int = 0
     faults: Faults = SOUND
     resets: int = 0
-    refused: int = 0
     swallowed: int = 0
     passed: int = 0
     _server: asyncio.Server | None = None
@@ -147,14 +145,3 @@ class FaultProxy:
         if raw is not None and raw.fileno() >= 0:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
         writer.transport.abort()
-
-
-@asynccontextmanager
-async def fault_proxy(server_port: int) -> AsyncIterator[FaultProxy]:
-    """A proxy to a loopback server for the length of the block."""
-    proxy = FaultProxy(server_port)
-    await proxy.up()
-    try:
-        yield proxy
-    finally:
-        await proxy.close()

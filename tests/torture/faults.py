@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.parts.fault_proxy import SOUND, Faults
 from tests.parts.kafka import Broker
 from tests.parts.postgres import Cluster
+from tests.torture.disk import Disk, LimitedFiles
 from tests.torture.installation import LEASE_SECONDS, Installation
 from tests.torture.process import ServiceProcess
 from tests.torture.recorder import CALL_LIMIT
@@ -88,6 +89,17 @@ def outage(made: Installation, names: Sequence[str], seconds: float) -> Fault:
     return fault
 
 
+def full_disk(process: ServiceProcess, disk: Disk, seconds: float) -> Fault:
+    """No room for the process's writes for a while."""
+
+    async def fault() -> None:
+        disk.fill(process)
+        await asyncio.sleep(seconds)
+        disk.free(process)
+
+    return fault
+
+
 def crashed(part: Broker | Cluster) -> Fault:
     """Broker or database killed and started again."""
 
@@ -116,6 +128,8 @@ class Choice:
             found[f"kill {number}"] = killed(process)
             found[f"restart {number}"] = restarted(process)
             found[f"freeze {number}"] = frozen(process, 3 * LEASE_SECONDS, self.freezes)
+            if made.settings.embedded:
+                found["full disk"] = full_disk(process, LimitedFiles(made.settings.data), 2.0)
         for part in self.parts:
             found[f"crash of {type(part).__name__.lower()}"] = crashed(part)
         return found
