@@ -40,11 +40,11 @@ async def until_backlog(made: Installation, state: str, count: int, *, limit: fl
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def attend(made: Installation) -> None:
-    """Decide whatever comes up, until cancelled."""
+async def attend(made: Installation, over: asyncio.Event) -> None:
+    """Decide whatever comes up, until it is over."""
     async with made.ledger() as ledger:
         operations = made.operations(ledger)
-        while True:
+        while not over.is_set():
             await answer(made, operations)
             await asyncio.sleep(LOOK_EVERY)
 

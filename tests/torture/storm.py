@@ -38,7 +38,8 @@ async def storm(
     before = len(witness.effects())
     sending = asyncio.create_task(load.run())
     # Embedded, an order placed while no service runs holds the directory for a moment, and a start would be refused.
-    attending = None if made.settings.embedded else asyncio.create_task(attend(made))
+    over = asyncio.Event()
+    attending = None if made.settings.embedded else asyncio.create_task(attend(made, over))
     try:
         for share in points(len(faults), total, upto, seed):
             await reached(made, before + share)
@@ -51,7 +52,8 @@ async def storm(
     finally:
         await cancelled(sending)
         if attending is not None:
-            await cancelled(attending)
+            over.set()  # not cancelled: that would tear a connection of its own
+            await attending
     await settle(made, load.received, limit=limit)
     found = violations(made, load.received, freezes)
     assert not found, f"seed {seed}: {found}"
