@@ -58,6 +58,12 @@ class Seen:
     latencies: list[float] = field(default_factory=list)
     taken: int = 0
 
+    def course(self, parts: int = 6) -> str:
+        """p99 in ms of each part of them, oldest first."""
+        size = max(1, len(self.latencies) // parts)
+        cut = [sorted(self.latencies[at : at + size]) for at in range(0, size * parts, size)]
+        return ", ".join(f"{part[len(part) * 99 // 100] * 1e3:,.0f}" for part in cut if part)
+
     def percentiles(self) -> str:
         """p50 and p99 in ms; forgets them."""
         latencies, self.latencies = sorted(self.latencies), []
@@ -164,8 +170,10 @@ class Bench:
         stop.set()
         await running
         seconds = time.perf_counter() - began
+        course = self.partners["steady"].seen.course()
         told = {n: p.seen.percentiles() for n, p in self.partners.items()}
         print(f"{name}: {seconds:,.0f} s; steady {told['steady']}; outage {told['outage']}; hot {told['hot']}")
+        print(f"  steady p99 ms in the course of it: {course}")
         print(f"  resident MB: {', '.join(f'{mb:.0f}' for mb in samples[:: max(1, len(samples) // 12)])}")
         return samples
 
