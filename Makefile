@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types contracts unit lock clean
+.PHONY: demo test lint types contracts unit torture lock clean
 
 demo: $(READY)
 	$(BIN)/lgsp demo
@@ -29,6 +29,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(READY)
+
+# Real processes, lines, disks, broker and database mistreated at random, TORTURE_ROUNDS times on each runtime.
+torture: $(READY)
+	TORTURE_ROUNDS=$${TORTURE_ROUNDS:-20} $(BIN)/pytest tests/torture
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
