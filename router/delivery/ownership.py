@@ -118,7 +118,12 @@ class Ownership:
         for name in missing:
             row = self._look.leases[name]
             if self._free(row) and (self.exclusive or preferred(name, live) == self.process):
-                lease = await self._take(row)
+                try:
+                    lease = await self._take(row)
+                except LedgerError:
+                    if taken:
+                        return taken  # those are this process's now: they must not be forgotten
+                    raise
                 if lease is not None:
                     taken.append(Taken(lease, row.clean or row.epoch == 0))
         return taken

@@ -42,7 +42,8 @@ LEDGER_PAUSE: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """``partitions`` of every topic; ``linger`` (s) lets outcomes gather before a commit; ``grace`` (s) for a stop.
-    ``uncommitted`` outcomes may wait for their commit before slots pause.
+    ``uncommitted`` outcomes may wait for their commit before slots pause; orders and recipients are looked at every
+    ``look_every`` seconds.
     """
 
     partitions: int
@@ -50,6 +51,7 @@ class DeliverySettings:
     group_rows: int = 400
     grace: float = 20.0
     uncommitted: int = 1_000
+    look_every: float = LOOK_EVERY
 
 
 class DeliveryService:
@@ -103,6 +105,11 @@ class DeliveryService:
     def shards(self) -> dict[str, Owned]:
         """The shards worked on, by lease name."""
         return self._holdings.shards
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
 
     @property
     def full(self) -> bool:
@@ -284,7 +291,7 @@ class DeliveryService:
     async def _look_around(self) -> None:
         """Beat, share shards with other processes, see orders and recipients' states, tell what is held back."""
         now = self._clock.monotonic()
-        self._next_look = now + LOOK_EVERY
+        self._next_look = now + self._settings.look_every
         try:
             await self._ownership.keep()
             self._holdings.forget_lost()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -163,7 +164,8 @@ class Hop:
 
     async def _commit(self) -> None:
         self._next_commit = self._clock.monotonic() + self._settings.commit_every
-        assert self._subscription is not None
+        if self._subscription is None:  # a rebalance while the clients are being replaced: nothing is read under it
+            return
         owned = set(self._subscription.assignment())
         due = {p: end for p, end in self._acknowledged.items() if self._committed.get(p) != end and p in owned}
         if not due:
@@ -203,10 +205,12 @@ class Hop:
         self._committed.clear()
         publisher, subscription = self._publisher, self._subscription
         self._publisher = self._subscription = None
-        if subscription is not None:
-            await subscription.close()
-        if publisher is not None:
-            await publisher.close()
+        with suppress(BusError):  # what cannot be closed while the broker is away is counted out by it
+            if subscription is not None:
+                await subscription.close()
+        with suppress(BusError):
+            if publisher is not None:
+                await publisher.close()
 
     def _forget_flights(self) -> None:
         for flight in self._flights:

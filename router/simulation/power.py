@@ -1,0 +1,115 @@
+"""A simulated process is a set of port handles with a power switch, and chance decides what each use of one meets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random  # noqa: TID251 (the one source of chance of a whole simulation)
+from uuid import UUID
+
+from router.events import derived_id
+
+EPOCH = 1_750_000_000_000_000  # µs; what virtual time 0 is in wall time
+
+
+class Over(BaseException):
+    """The simulation is over: whatever still runs unwinds."""
+
+
+@dataclass
+class Chance:
+    """All chance of a simulation, and how often each fault and each await point was met."""
+
+    random: Random
+    intensity: float = 1.0
+    quiet: bool = False  # no faults any more: the world comes to rest
+    hits: Counter[str] = field(default_factory=Counter)
+
+    def strikes(self, fault: str, probability: float) -> bool:
+        """Whether a fault happens here; counted if it does."""
+        if self.quiet or self.random.random() >= probability * self.intensity:
+            return False
+        self.hits[f"fault {fault}"] += 1
+        return True
+
+    def between(self, low: float, high: float) -> float:
+        """A number in between."""
+        return self.random.uniform(low, high)
+
+
+@dataclass(eq=False)
+class Power:
+    """On, frozen, or off for good. ``gate`` is where a process uses a port: there it may be frozen or end."""
+
+    name: str
+    chance: Chance
+    off: bool = False
+    over: bool = False
+    frozen: asyncio.Event | None = None
+    thawed_at: float = -1.0
+    crash_wanted: bool = False
+
+    async def gate(self, point: str, low: float = 0.0005, high: float = 0.01) -> None:
+        """Take some time; never return if the process is off."""
+        self.chance.hits[f"await {point}"] += 1
+        if self.chance.strikes("crash at an await", 0.0004):
+            self.crash_wanted = True
+            self.off = True
+        await asyncio.sleep(self.chance.between(low, high))  # noqa: TID251 (virtual)
+        await self.still()
+
+    async def still(self) -> None:
+        """Wait while frozen; for ever if off."""
+        if self.frozen is not None:
+            await self.frozen.wait()
+        if self.off:
+            await _ended(self)
+
+
+async def _ended(power: Power) -> None:
+    """Nothing of a dead process goes on, until the simulation itself is over."""
+    while not power.over:
+        await asyncio.sleep(1e6)  # noqa: TID251 (virtual)
+    raise Over
+
+
+class SimClock:
+    """Virtual time as a process has it: it goes on while the process is frozen."""
+
+    def __init__(self, power: Power) -> None:
+        self._power = power
+
+    def monotonic(self) -> float:
+        """Seconds since the start."""
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> int:
+        """UTC µs."""
+        return EPOCH + int(self.monotonic() * 1_000_000)
+
+    def business(self) -> datetime:
+        """The same instant."""
+        return datetime.fromtimestamp(self.now() / 1e6, UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Virtual seconds."""
+        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await self._power.still()
+
+
+class SimIds:
+    """Ids and jitter from the simulation's chance."""
+
+    def __init__(self, chance: Chance, name: str) -> None:
+        self._chance, self._name, self._count = chance, name, 0
+
+    def new(self) -> UUID:
+        """The next id."""
+        self._count += 1
+        return UUID(derived_id("simulation", self._name, str(self._count)))
+
+    def jitter(self) -> float:
+        """In [0, 1)."""
+        return self._chance.random.random()
