@@ -12,7 +12,7 @@ from aiolimiter import AsyncLimiter
 from pydantic import BaseModel, ValidationError
 
 from router.delivery.calls import Recipient
-from router.delivery.opening import Opening, Window
+from router.delivery.opening import Opening
 from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
 from router.sdk.connector import Connector, Context
@@ -82,13 +82,15 @@ def _recipient(
 
 
 def opening_of(manifest: Manifest, section: RecipientSection, is_working_day: Callable[[date], bool] | None) -> Opening:
-    """When a recipient takes calls: the manifest's office hours on working days, less maintenance windows."""
+    """When a recipient takes calls: the manifest's office hours on working days, less the maintenance windows of
+    manifest and configuration.
+    """
     hours = manifest.hours
     return Opening(
         days=hours.days,
         ranges=hours.ranges,
         urgent_always=hours.urgent_always,
-        windows=tuple(Window(window.start, window.end, window.why) for window in section.maintenance),
+        windows=(*manifest.maintenance, *section.maintenance),
         is_working_day=is_working_day,
     )
 

@@ -10,11 +10,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from router.errors import ConfigError
 from router.events import ROUTER
+from router.sdk.manifest import Maintenance
 
 RECIPIENT_ID = r"^[a-z][a-z0-9-]{0,40}$"
 
@@ -92,20 +93,6 @@ class OperationSection(Section):
     retry: dict[str, Any] = Field(default_factory=dict)
 
 
-class MaintenanceSection(Section):
-    """A maintenance window: nobody is called from ``start`` until ``end`` (with offset), for the reason ``why``."""
-
-    start: AwareDatetime
-    end: AwareDatetime
-    why: str
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> MaintenanceSection:
-        if self.end <= self.start:
-            raise ValueError("end is not after start")
-        return self
-
-
 class RecipientSection(Section):
     """A recipient: which connector, how much of it at once, and the connector's own settings.
 
@@ -121,7 +108,7 @@ class RecipientSection(Section):
     retry: dict[str, Any] = Field(default_factory=dict)
     operations: dict[str, OperationSection] = Field(default_factory=dict)
     hours: dict[str, Any] | None = None
-    maintenance: tuple[MaintenanceSection, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 

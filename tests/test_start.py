@@ -15,7 +15,6 @@ from router.service import Service
 from router.settings import Settings
 from tests.delivery.installation import message
 
-
 RULES = """
 rules:
   - name: nothing of these tests

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from router.sdk.dates import VIETNAM
+from router.sdk.manifest import DAYS
 
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIRST_OF_WEEKEND: Final = 5
 LOOK_AHEAD: Final = 60  # days; a partner closed for longer is asked about again after them
 
 
-class Window(NamedTuple):
-    """A maintenance window: closed from ``start`` until ``end`` (aware), for a reason."""
+class Window(Protocol):
+    """A maintenance window, and its reason."""
 
-    start: datetime
-    end: datetime
-    why: str
+    @property
+    def why(self) -> str:
+        """The reason."""
+
+    def until(self, at: datetime) -> datetime | None:
+        """The end (aware) of the window, when ``at`` (aware) lies in it."""
 
 
 class Shut(NamedTuple):
@@ -48,8 +51,8 @@ class Opening:
     def shut(self, at: datetime, *, urgent: bool = False) -> Shut | None:
         """None while calls may start; maintenance closes for urgent deliveries too, office hours need not."""
         for window in self.windows:
-            if window.start <= at < window.end:
-                return Shut(window.end, window.why)
+            if (end := window.until(at)) is not None:
+                return Shut(end, window.why)
         if not self.ranges or (urgent and self.urgent_always):
             return None
         local = at.astimezone(VIETNAM)

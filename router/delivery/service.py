@@ -24,7 +24,7 @@ from router.delivery.orderdesk import OrderDesk
 from router.delivery.ordering import STATUS_OF
 from router.delivery.outbox import OutboxPublisher
 from router.delivery.ownership import BEATS_A_LEASE, Ownership
-from router.delivery.settle import settle_intakes, settle_outcomes
+from router.delivery.settle import given_up, settle_intakes, settle_outcomes
 from router.delivery.shards import Owned, fill
 from router.delivery.tally import Tally
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
@@ -219,12 +219,13 @@ class DeliveryService:
                 group.intakes.append(Intake(owned.shard, batch_of(owned.shard.recipient, fresh)))
             elif fresh:
                 self._astray = True  # read past something: never drop it silently
-        self._pending, self._outcomes = self._outcomes, []
-        group.changes = [
-            (outcome.owned.shard, outcome.transition)
-            for outcome in self._pending
-            if not self._holdings.lapsed(outcome.owned.lease)
-        ]
+        left, self._outcomes, self._pending = self._outcomes, [], []
+        for outcome in left:
+            if self._holdings.lapsed(outcome.owned.lease):
+                given_up(outcome)  # another process owns the lane: the ledger says what happens next
+            else:
+                self._pending.append(outcome)
+        group.changes = [(outcome.owned.shard, outcome.transition) for outcome in self._pending]
         for outcome in self._pending:
             self._heed(outcome, group)
         group.orders, self._ready_orders = self._ready_orders, []

@@ -59,10 +59,15 @@ def settle_outcomes(
         elif owned.lease.name in committed.waiting - committed.reread and not lapsed(owned.lease):
             waiting.append(outcome)
         else:
-            owned.flying -= 1
-            if outcome.marked is not None:
-                outcome.marked.set_result(False)
+            given_up(outcome)
     return waiting
+
+
+def given_up(outcome: Outcome) -> None:
+    """An outcome that this process will not store: its slot goes on, and its lane is no business of it any more."""
+    outcome.owned.flying -= 1
+    if outcome.marked is not None:
+        outcome.marked.set_result(False)
 
 
 def _settled(outcome: Outcome, current: bool) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from router.errors import ConfigError
+from router.sdk.dates import VIETNAM
 from router.sdk.outcomes import Outcome
 
 
@@ -22,6 +23,15 @@ class Idempotency(StrEnum):
     NONE = "none"  # never resend without a person
 
 
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NEVER: Final = "none"  # TOML has no null
+
+
+def _age(value: Any) -> Any:
+    return None if value == NEVER else value
+
+
 class Strict(BaseModel):
     """Frozen, and refuses unknown keys."""
 
@@ -29,7 +39,10 @@ class Strict(BaseModel):
 
 
 class Retry(Strict):
-    """How failures of an operation are repeated. Delays in seconds; ``budget`` counts attempts."""
+    """How failures of an operation are repeated. Delays in seconds; ``budget`` counts attempts.
+
+    ``maximal_age`` in seconds ends in a dead letter; ``"none"`` where only a person may give an event up.
+    """
 
     in_place: Annotated[int, Field(ge=1, le=5, description="tries inside one attempt")] = 2
     first_delay: Annotated[float, Field(gt=0)] = 5.0
@@ -37,7 +50,7 @@ class Retry(Strict):
     longest_delay: Annotated[float, Field(gt=0)] = 3600.0
     budget: Annotated[int, Field(ge=1)] = 8
     unclassified_budget: Annotated[int, Field(ge=1)] = 3
-    maximal_age: Annotated[float | None, Field(description="seconds; None: only a person expires it")] = 5 * 86_400.0
+    maximal_age: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_age)] = 5 * 86_400.0
 
 
 class Operation(Strict):
@@ -61,9 +74,48 @@ class Limits(Strict):
 class Hours(Strict):
     """When the partner takes calls, local time of Asia/Ho_Chi_Minh. No ranges: always."""
 
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("mon", "tue", "wed", "thu", "fri")
+    days: tuple[Day, ...] = DAYS[:5]
     ranges: tuple[tuple[time, time], ...] = ()
     urgent_always: bool = True
+
+
+class Maintenance(Strict):
+    """A window in which nobody is called, urgent or not: once, from ``start`` until ``end``, or every week.
+
+    Once: both are instants with an offset. Weekly: ``day`` is given and both are local times of Asia/Ho_Chi_Minh; a
+    window whose ``end`` is not after its ``start`` ends on the next day.
+    """
+
+    start: AwareDatetime | time
+    end: AwareDatetime | time
+    why: str
+    day: Day | None = None
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Maintenance:
+        if isinstance(self.start, datetime) and isinstance(self.end, datetime):
+            if self.day is not None:
+                raise ValueError("day goes with times, not with instants")
+            if self.end <= self.start:
+                raise ValueError("end is not after start")
+        elif isinstance(self.start, datetime) or isinstance(self.end, datetime):
+            raise ValueError("start and end are two instants or two times")  # noqa: TRY004 (for pydantic)
+        elif self.day is None:
+            raise ValueError("times need a day")
+        return self
+
+    def until(self, at: datetime) -> datetime | None:
+        """The end (aware) of the window that ``at`` (aware) lies in; None outside."""
+        start, end = self.start, self.end
+        if isinstance(start, time) and isinstance(end, time):
+            local = at.astimezone(VIETNAM)
+            since = (local.weekday() - DAYS.index(self.day or "mon")) % len(DAYS)
+            day = local.date() - timedelta(days=since)
+            next_day = timedelta(days=int(end <= start))
+            start, end = datetime.combine(day, start, VIETNAM), datetime.combine(day + next_day, end, VIETNAM)
+        if isinstance(start, datetime) and isinstance(end, datetime) and start <= at < end:
+            return end
+        return None
 
 
 class Inbound(Strict):
@@ -115,6 +167,7 @@ class Manifest(Strict):
     emits: tuple[str, ...] = ()  # event types that its inbound side produces
     limits: Limits = Limits()
     hours: Hours = Hours()
+    maintenance: tuple[Maintenance, ...] = ()
     retry: Retry = Retry()
     inbound: Inbound = Inbound()
     errors: tuple[ErrorRow, ...] = ()

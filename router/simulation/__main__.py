@@ -40,25 +40,24 @@ def main() -> int:
             if not words.keep_going:
                 break
         if not words.json and words.seed is not None:
-            print(f"seed {seed}: trace {result.trace}, {result.seconds:.0f} virtual seconds")  # noqa: T201
+            print(f"seed {seed}: trace {result.trace}, {result.seconds:.0f} virtual seconds")
         elif not words.json and played % 100 == 0:
-            print(f"{played} seeds, {len(broken)} broken", file=sys.stderr)  # noqa: T201
+            print(f"{played} seeds, {len(broken)} broken", file=sys.stderr)
     if words.json:
         told = [{"seed": r.seed, "violations": [v._asdict() for v in r.violations]} for r in broken]
-        print(json.dumps({"seeds": played, "broken": told, "hits": hits}))  # noqa: T201
+        print(json.dumps({"seeds": played, "broken": told, "hits": hits}))
     else:
         for name, count in sorted(hits.items()):
-            print(f"{count:>9}  {name}")  # noqa: T201
-        print(f"{played} seeds, {len(broken)} broken")  # noqa: T201
+            print(f"{count:>9}  {name}")
+        print(f"{played} seeds, {len(broken)} broken")
     return 1 if broken else 0
 
 
 def _say(result: Result) -> None:
-    print(
-        f"seed {result.seed}: {len(result.violations)} violations; again: python -m router.simulation --seed {result.seed}"
-    )
+    again = f"python -m router.simulation --seed {result.seed}"
+    print(f"seed {result.seed}: {len(result.violations)} violations; again: {again}")
     for violation in result.violations[:10]:
-        print(f"    {violation.rule}: {violation.event} at {violation.recipient}: {violation.text}")  # noqa: T201
+        print(f"    {violation.rule}: {violation.event} at {violation.recipient}: {violation.text}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from random import Random  # noqa: TID251 (the one source of chance of a whole simulation)
+from random import Random  # the one source of chance of a whole simulation
 from uuid import UUID
 
 from router.events import derived_id
@@ -57,7 +57,7 @@ class Power:
         if self.chance.strikes("crash at an await", 0.0004):
             self.crash_wanted = True
             self.off = True
-        await asyncio.sleep(self.chance.between(low, high))  # noqa: TID251 (virtual)
+        await asyncio.sleep(self.chance.between(low, high))
         await self.still()
 
     async def still(self) -> None:
@@ -71,7 +71,7 @@ class Power:
 async def _ended(power: Power) -> None:
     """Nothing of a dead process goes on, until the simulation itself is over."""
     while not power.over:
-        await asyncio.sleep(1e6)  # noqa: TID251 (virtual)
+        await asyncio.sleep(1e6)
     raise Over
 
 
@@ -95,7 +95,7 @@ class SimClock:
 
     async def sleep(self, seconds: float) -> None:
         """Virtual seconds."""
-        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await asyncio.sleep(seconds)
         await self._power.still()
 
 

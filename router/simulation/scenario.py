@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
-from random import Random  # noqa: TID251 (the one source of chance of a whole simulation)
+from random import Random  # the one source of chance of a whole simulation
 from typing import Final
 
 from sqlalchemy import select
@@ -15,14 +15,15 @@ from sqlalchemy import select
 from router.errors import BusError, LedgerError, OrderRefused, PublishFailed
 from router.events import DOSSIER_TOPIC, Message, by_partition, header
 from router.framing import unpack
-from router.ledger import replays
+from router.ledger import replays, store
 from router.ledger.query import DeadFilter, Named
 from router.ledger.replays import ReplayState
 from router.ledger.rows import Verb
-from router.ledger.tables import UNFINISHED, body, delivery, shard
+from router.ledger.tables import UNFINISHED, body, delivery
 from router.operations import Operations
 from router.replay.desk import Plan, ReplayDesk
 from router.replay.planner import Planner
+from router.sdk import Operation
 from router.simulation.history import History, Row, Violation, check
 from router.simulation.loop import Stalled, VirtualLoop
 from router.simulation.partner import FIXED, manifest
@@ -56,7 +57,7 @@ class _Fine:
     def routed_to(self, body: object) -> list[str]:
         return []
 
-    def operation(self, recipient: str, event_type: str):  # type: ignore[no-untyped-def]
+    def operation(self, recipient: str, event_type: str) -> Operation:
         return manifest(CLASSES.get(recipient, "natural_key")).operations[0]
 
     async def unprepared(self, recipient: str, delivery: object, body: object) -> str:
@@ -91,12 +92,21 @@ class Scenario:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not await self._at_rest():
-                    await asyncio.sleep(1.0)  # noqa: TID251 (virtual)
+                    await asyncio.sleep(1.0)
         except TimeoutError:
             pass  # the checker names what is stuck
         self.ended = True
         await asyncio.wait({operator})
-        return check(await self._history())
+        return [*self._died(), *check(await self._history())]
+
+    def _died(self) -> list[Violation]:
+        """Parts that ended with an error, in processes that were not killed: none may."""
+        return [
+            Violation("died", process.power.name, "", repr(task.exception()))
+            for process in self.world.processes.values()
+            for task in process.tasks
+            if task.done() and not task.cancelled() and task.exception() is not None
+        ]
 
     async def unwind(self) -> None:
         """Let everything that still runs end."""
@@ -145,17 +155,17 @@ class Scenario:
                         await publisher.publish(batch)
                         break
                     except PublishFailed:
-                        await asyncio.sleep(chance.between(0.01, 0.1))  # noqa: TID251 (virtual)
+                        await asyncio.sleep(chance.between(0.01, 0.1))
                         await publisher.reopen()
                 if chance.random.random() < 0.1:
                     await publisher.publish(batch) if not self.world.faults.away and chance.quiet else None
-            await asyncio.sleep(chance.between(0.2, TROUBLE / EVENTS))  # noqa: TID251 (virtual)
+            await asyncio.sleep(chance.between(0.2, TROUBLE / EVENTS))
 
     async def _chaos(self) -> None:
         """Breaks something every now and then."""
         loop, chance, world = asyncio.get_running_loop(), self.chance, self.world
         while loop.time() < TROUBLE:
-            await asyncio.sleep(chance.between(0.2, 1.2))  # noqa: TID251 (virtual)
+            await asyncio.sleep(chance.between(0.2, 1.2))
             for slot, process in list(world.processes.items()):
                 if process.power.crash_wanted:
                     process.power.crash_wanted = False
@@ -200,7 +210,7 @@ class Scenario:
         pause = self.chance.between(0.1, 3.0)
 
         async def again() -> None:
-            await asyncio.sleep(pause)  # noqa: TID251 (virtual)
+            await asyncio.sleep(pause)
             if world.processes[slot] is gone:
                 world.start(slot)
 
@@ -208,18 +218,18 @@ class Scenario:
 
     async def _away(self, ledger: SimLedger, seconds: float) -> None:
         ledger.away = True
-        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await asyncio.sleep(seconds)
         ledger.away = False
 
     async def _broker_away(self, seconds: float) -> None:
         self.world.faults.away = True
-        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await asyncio.sleep(seconds)
         self.world.faults.away = False
 
     async def _partner_down(self, name: str, seconds: float) -> None:
         partner = self.world.partners[name]
         partner.down = True
-        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await asyncio.sleep(seconds)
         partner.down = False
 
     async def _mend(self) -> None:
@@ -238,7 +248,7 @@ class Scenario:
         """The operator: repairs dead letters, stops and resumes, one thing after the other."""
         chance = self.person.chance
         while not self.ended:
-            await asyncio.sleep(chance.between(0.5, 1.5))  # noqa: TID251 (virtual)
+            await asyncio.sleep(chance.between(0.5, 1.5))
             try:
                 await self._turn(chance)
             except (OrderRefused, LedgerError, BusError):
@@ -262,7 +272,7 @@ class Scenario:
     async def _stop_and_resume(self, name: str) -> None:
         self._hit("operator stops")
         await self.operations.hold_recipient(name, who="an", why="thử")
-        await asyncio.sleep(0.5)  # noqa: TID251 (virtual)
+        await asyncio.sleep(0.5)
         await self.operations.resume_recipient(name, who="an", why="thử")
 
     async def _planned(self, chance: Chance) -> None:
@@ -295,24 +305,21 @@ class Scenario:
         """Everything published is accepted and finished everywhere, and no replay runs."""
         running = await self.ledger.read(lambda conn: replays.in_state(conn, [ReplayState.RUNNING]))
         rows = await self.ledger.read(lambda conn: conn.execute(select(delivery.c.shard).where(UNFINISHED)).first())
-        if rows is not None or (running and not all(self._hopeless(each.id) for each in running)):
+        if rows is not None or running:
             return False
         total = sum(map(len, self.published.values())) * len(CLASSES)
-        places = {place.id: place.recipient for place in await self.ledger.read(_shards)}
+        places = {place.id: place.recipient for place in await self.ledger.read(store.shards)}
         done = await self.ledger.read(lambda conn: conn.execute(select(delivery.c.shard)).scalars().all())
         if sum(places[each] in CLASSES for each in done) < total:
             return False
         rejected = self.world.partners["checked"].rejected
         return len(self.world.partners[SOURCE].taken) >= len(rejected)
 
-    def _hopeless(self, _replay_id: int) -> bool:
-        return False
-
     async def _history(self) -> History:
-        conn = self.world.store._writer
-        assert conn is not None
-        places = {row.id: row.recipient for row in conn.execute(select(shard))}
-        rows = conn.execute(select(delivery).order_by(delivery.c.shard, delivery.c.seq)).all()
+        ledger = self.world.store
+        places = {place.id: place.recipient for place in await ledger.read(store.shards)}
+        everything = select(delivery).order_by(delivery.c.shard, delivery.c.seq)
+        rows = await ledger.read(lambda conn: conn.execute(everything).all())
         listed = [Row(places[r.shard], r.subject, r.event_id, r.state) for r in rows if places[r.shard] in CLASSES]
         effects = sorted(
             (effect for name in CLASSES for effect in self.world.partners[name].effects), key=lambda each: each.at
@@ -325,15 +332,14 @@ class Scenario:
             effects=effects,
             rows=listed,
             rejected=rejected,
-            answers=self._answers(places),
+            answers=await self._answers(places),
         )
 
-    def _answers(self, places: dict[int, str]) -> Counter[str]:
+    async def _answers(self, places: dict[int, str]) -> Counter[str]:
         """Replies that the source took, by the event they answer."""
-        conn = self.world.store._writer
-        assert conn is not None
         at_source = [number for number, name in places.items() if name == SOURCE]
-        rows = conn.execute(select(body.c.headers).where(body.c.shard.in_(at_source), body.c.edition == 0))
+        wanted = select(body.c.headers).where(body.c.shard.in_(at_source), body.c.edition == 0)
+        rows = await self.world.store.read(lambda conn: conn.execute(wanted).all())
         answered = [header(unpack(bytes(row.headers)), "ce_causationid") or b"" for row in rows]
         return Counter(each.decode() for each in answered)
 
@@ -355,12 +361,6 @@ def run_seed(seed: int, template: sqlite3.Connection) -> Result:
         asyncio.set_event_loop(None)
         loop.close()
     return Result(seed, violations, scenario.chance.hits, trace, seconds)
-
-
-def _shards(conn):  # type: ignore[no-untyped-def]
-    from router.ledger import store
-
-    return store.shards(conn)
 
 
 def _message(dossier: str, event: str) -> Message:

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
-from router.bus.local import start_of
 from router.bus.memory import MemoryBus
 from router.delivery.accept import identity_of
 from router.delivery.calls import Kit, Recipient
@@ -80,7 +80,7 @@ class World:
         await self.bus.create([TopicSpec(name, PARTITIONS) for name in names])
         await self.store.open()
         for name in (*self.partners, ROUTER):
-            await self.store.write(lambda conn, name=name: store.register_shards(conn, name, PARTITIONS))
+            await self.store.write(partial(store.register_shards, recipient=name, partitions=PARTITIONS))
         for place in await self.store.read(store.shards):
             self._shards.setdefault(place.recipient, []).append(place.id)
 
@@ -102,7 +102,7 @@ class World:
             )
             for each in self.partners.values()
         ]
-        settings = DeliverySettings(PARTITIONS, grace=3.0, look_every=0.4)
+        settings = DeliverySettings(PARTITIONS, grace=3.0, look_every=0.5, linger=0.04)
         rule = Rule(name="all", match=Match(), to=tuple(CLASSES))
         routes = Routes([rule], Registry("simulation", [], [], []), date(2025, 6, 16))
         process = Process(
@@ -134,34 +134,23 @@ class World:
         return process
 
     async def _expire(self, process: Process) -> None:
-        await asyncio.sleep(SESSION)  # noqa: TID251 (virtual)
-        while process.power.frozen is not None and not process.power.off:
-            return
+        """The broker hears nothing of the process: its partitions go to others."""
+        await asyncio.sleep(SESSION)
         for member in process.bus.members:
-            group, inner = member._group, member._member
-            if inner in group.members:
-                partitions = self.bus.partitions({topic for each in group.members for topic in each.topics})
-                await group.leave(inner, partitions, start_of(self.bus, "lgsp-router"))
+            await member.close()
 
     def freeze(self, slot: int, seconds: float) -> None:
         """The process stands still for a while, as under SIGSTOP; the broker counts it out if that is long."""
         process = self.processes[slot]
+        if process.power.frozen is not None:
+            return
         process.power.frozen = asyncio.Event()
         self.spawn(self._thaw(process, seconds))
         if seconds > SESSION:
-            self.spawn(self._count_out(process))
-
-    async def _count_out(self, process: Process) -> None:
-        await asyncio.sleep(SESSION)  # noqa: TID251 (virtual)
-        for member in process.bus.members:
-            group, inner = member._group, member._member
-            if inner in group.members:
-                partitions = self.bus.partitions({topic for each in group.members for topic in each.topics})
-                await group.leave(inner, partitions, start_of(self.bus, "lgsp-router"))
-                member._closed = True
+            self.spawn(self._expire(process))
 
     async def _thaw(self, process: Process, seconds: float) -> None:
-        await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+        await asyncio.sleep(seconds)
         frozen, process.power.frozen = process.power.frozen, None
         process.power.thawed_at = asyncio.get_running_loop().time()
         if frozen is not None:
@@ -172,7 +161,9 @@ class World:
         raw = self.store.raw
         identity = identity_of(SOURCE.encode(), event.encode())
         for shard_id in self._shards[recipient]:
-            found = raw.execute("SELECT seq FROM seen WHERE shard = ? AND identity = ?", (shard_id, identity)).fetchone()
+            found = raw.execute(
+                "SELECT seq FROM seen WHERE shard = ? AND identity = ?", (shard_id, identity)
+            ).fetchone()
             if found is not None:
                 return [row[0] for row in raw.execute(_OLDER, (shard_id, found[0], shard_id, found[0]))]
         return []

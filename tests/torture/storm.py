@@ -55,7 +55,7 @@ async def storm(
             over.set()  # not cancelled: that would tear a connection of its own
             await attending
     await settle(made, load.received, limit=limit)
-    found = violations(made, load.received, freezes)
+    found = await violations(made, load.received, freezes)
     assert not found, f"seed {seed}: {found}"
 
 

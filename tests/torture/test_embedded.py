@@ -80,7 +80,7 @@ async def test_told_to_stop_it_ends_as_soon_as_its_running_calls_have(tmp_path: 
         assert await backlog(made, "calling") == 0
         await service.start()
         await settle(made, load.received, limit=20)
-        assert violations(made, load.received) == []
+        assert await violations(made, load.received) == []
 
 
 async def test_a_call_that_does_not_end_in_the_grace_period_is_cut(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_a_call_that_does_not_end_in_the_grace_period_is_cut(tmp_path: Pat
             partner.gate.set()
         await service.start()
         await settle(made, load.received, limit=20)
-        assert violations(made, load.received) == []
+        assert await violations(made, load.received) == []
 
 
 async def filled(folder: Path, disk: Disk) -> None:

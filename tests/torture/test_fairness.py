@@ -24,7 +24,7 @@ async def test_other_dossiers_do_not_queue_behind_a_hot_one(tmp_path: Path) -> N
         order = [taken.subject == "hot-0" for taken in plain.effects()]
         last_of_others = len(order) - order[::-1].index(False)
         assert sum(order[:last_of_others]) <= OTHERS  # a hot event for each other at most; behind the hot ones: all
-        assert violations(made, hot.received) == []
+        assert await violations(made, hot.received) == []
 
 
 async def test_a_partner_that_takes_nothing_holds_up_nobody_else(tmp_path: Path) -> None:
@@ -39,4 +39,4 @@ async def test_a_partner_that_takes_nothing_holds_up_nobody_else(tmp_path: Path)
         assert plain.effects() == []
         plain.gate.set()
         await settle(made, load.received, limit=40)
-        assert violations(made, load.received) == []
+        assert await violations(made, load.received) == []

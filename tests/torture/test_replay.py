@@ -35,7 +35,7 @@ async def test_a_replay_goes_on_after_kills_and_sends_nothing_twice(tmp_path: Pa
             await service.start()
         await until_finished(made, 1)
         await settle(made, load.received, limit=40)
-        assert violations(made, load.received) == []
+        assert await violations(made, load.received) == []
 
 
 async def all_parked(made: Installation, load: Load) -> None:

@@ -1,15 +1,24 @@
-"""What the partners saw against what the router received."""
+"""What the partners saw and what the ledger holds against what the router received: the history checker's verdict."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
+from sqlalchemy import select
+
+from router.ledger import store
+from router.ledger.tables import delivery
+from router.simulation.history import Effect, History, Row, check
 from tests.torture.installation import PARTNERS, REFUSING, SOURCE, Installation
 from tests.torture.load import Sent
 from tests.torture.partner import Taken
 from tests.torture.recorder import CALL_LIMIT
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class Freeze(NamedTuple):
@@ -25,38 +34,42 @@ class Freeze(NamedTuple):
         return self.start <= first.at and self.end <= again.at <= self.end + CALL_LIMIT
 
 
-def violations(made: Installation, sent: Sequence[Sent], freezes: Sequence[Freeze] = ()) -> list[str]:
+async def violations(made: Installation, sent: Sequence[Sent], freezes: Sequence[Freeze] = ()) -> list[str]:
     """Every promise that was not kept, in words: each event once, in order per dossier, at every partner; at the source
-    a reply for each event that was refused, once and in order as well.
+    a reply for each event that was refused, once.
     """
-    wanted: dict[str, list[str]] = defaultdict(list)
+    published: dict[str, list[str]] = defaultdict(list)
     for event in sent:
-        wanted[event.key].append(event.id)
+        published[event.key].append(event.id)
+    async with made.ledger() as ledger:
+        rows = await ledger.read(lambda conn: rows_of(conn, set(published)))
     refuses = made.partners[REFUSING].refuses
-    found: list[str] = []
-    for key, ids in wanted.items():
-        for name in PARTNERS:
-            seen = [taken.id for taken in unexcused(made.partners[name].of(key), freezes)]
-            found += differing(name, key, seen, ids)
-        replies = [taken.answers for taken in made.partners[SOURCE].of(key)]
-        found += differing("replies", key, replies, [event for event in ids if refuses(event)])
-    return found
+    history = History(
+        published=published,
+        wanted=PARTNERS,
+        once=frozenset(PARTNERS),  # the one that recognises repetitions does not count them as effects
+        effects=[effect for name in PARTNERS for effect in effects_of(made, name, set(published), freezes)],
+        rows=rows,
+        rejected=frozenset(event.id for event in sent if refuses(event.id)),
+        answers=Counter(taken.answers for taken in made.partners[SOURCE].effects()),
+    )
+    return [f"{found.rule} at {found.recipient}: {found.event} {found.text}" for found in check(history)]
 
 
-def differing(name: str, key: str, seen: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """In words how what was seen differs, as places in what was wanted; empty if it does not."""
-    if seen == wanted:
-        return []
-    places = [wanted.index(event) if event in wanted else -1 for event in seen]
-    return [f"{name} {key}: {places} of {len(wanted)}"]
+def rows_of(conn: Connection, keys: set[str]) -> list[Row]:
+    """What the ledger holds of these dossiers, in the order of their lanes."""
+    places = {place.id: place.recipient for place in store.shards(conn)}
+    columns = select(delivery.c.shard, delivery.c.key, delivery.c.event_id, delivery.c.state)
+    found = conn.execute(columns.order_by(delivery.c.shard, delivery.c.seq))
+    named = (Row(places[row.shard], str(UUID(bytes=row.key)), row.event_id, row.state) for row in found)
+    return [row for row in named if row.key in keys]
 
 
-def unexcused(effects: Sequence[Taken], freezes: Sequence[Freeze]) -> list[Taken]:
-    """Effects of one dossier without the repetitions that a freeze excuses."""
+def effects_of(made: Installation, name: str, keys: set[str], freezes: Sequence[Freeze]) -> Iterator[Effect]:
+    """What took effect at a partner; repetitions that a freeze explains are marked so."""
     first: dict[str, Taken] = {}
-    kept: list[Taken] = []
-    for taken in effects:
-        before = first.setdefault(taken.id, taken)
-        if before is taken or not any(freeze.excuses(before, taken) for freeze in freezes):
-            kept.append(taken)
-    return kept
+    for taken in made.partners[name].effects():
+        if taken.key in keys:
+            before = first.setdefault(taken.id, taken)
+            excused = before is not taken and any(freeze.excuses(before, taken) for freeze in freezes)
+            yield Effect(taken.at, name, taken.key, taken.id, "", excused=excused)
