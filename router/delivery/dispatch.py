@@ -10,14 +10,17 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from router.delivery.calls import Called, Kit, NotStarted, Recipient, ask, call, emissions_of, mark_of, resume, work_of
 from router.delivery.shards import Owned
+from router.errors import LedgerError
 from router.ledger import store
 from router.ledger.rows import Body, Delivery, State, Transition
 from router.ports import Ledger
 from router.sdk.manifest import Idempotency
+
+LEDGER_PAUSE: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -88,6 +91,12 @@ class Dispatcher:
         shards = self._shards[owned.shard.recipient]
         self._shards[owned.shard.recipient] = deque(other for other in shards if other is not owned)
 
+    def check(self) -> None:
+        """Raise what a slot ended with: a slot that is gone would leave its lane waiting for ever."""
+        for slot in self._slots:
+            if slot.done():
+                slot.result()
+
     async def stop(self, grace: float) -> bool:
         """Start no call; let running ones end within ``grace`` seconds. True if none was cut off."""
         self._stopping = True
@@ -146,6 +155,9 @@ class Dispatcher:
             await self._call(recipient, found)
         except NotStarted:
             self._give_back(found.owned, found.head, marked=found.head.state is not before)
+        except LedgerError:  # its body could not be read: nothing was called
+            self._give_back(found.owned, found.head, marked=False)
+            await self._kit.clock.sleep(LEDGER_PAUSE)
         finally:
             self.calling -= 1
             if found.probe:

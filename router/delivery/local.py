@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from router.delivery.calls import Called, Kit, emissions_of
-from router.delivery.dispatch import Desk, Outcome
+from router.delivery.dispatch import LEDGER_PAUSE, Desk, Outcome
 from router.delivery.outcome import Facts, Next, Work, after_call
 from router.delivery.shards import Owned
 from router.errors import LedgerError
@@ -19,7 +19,6 @@ from router.ports import Ledger
 from router.sdk.manifest import Idempotency, Operation, Retry
 
 HEADS_A_TURN: Final = 100
-PAUSE: Final = 0.5
 _OPERATION: Final = Operation(name="apply", events=("*",), idempotency=Idempotency.NATURAL_KEY)
 _RETRY: Final = Retry(budget=3, unclassified_budget=3, maximal_age=None)
 
@@ -83,7 +82,7 @@ class LocalDispatcher:
                 owned.flying -= 1
                 if owned.lanes is not None:
                     owned.lanes.returned(head.key)
-            await self._kit.clock.sleep(PAUSE)
+            await self._kit.clock.sleep(LEDGER_PAUSE)
             return True
         for work, effect in zip(works, effects, strict=True):
             self._desk.leave(self._outcome(owned, work, effect))

@@ -15,7 +15,7 @@ from typing import Final
 from router.delivery.accept import batch_of
 from router.delivery.calls import Kit, Recipient
 from router.delivery.commit import ROUTER_SAYS, Alert, Group, GroupCommit, Intake
-from router.delivery.dispatch import Dispatcher, Outcome
+from router.delivery.dispatch import LEDGER_PAUSE, Dispatcher, Outcome
 from router.delivery.feed import Feed
 from router.delivery.holdings import Holdings
 from router.delivery.holds import FAILURES_OF_AN_OUTAGE, HoldBoard
@@ -36,7 +36,6 @@ from router.ports import Bus, Clock, Ledger
 
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
 IDLE: Final = 0.5
-LEDGER_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +145,7 @@ class DeliveryService:
         self._wake.set()
 
     async def _tick(self) -> None:
+        self.dispatcher.check()
         if self._clock.monotonic() >= self._next_look:
             await self._look_around()
         fetched = await self._gather()  # between this and the commit nothing may set the reader's positions

@@ -61,7 +61,6 @@ class Partner:
     open_before: Callable[[str, str], Sequence[str]]
     down: bool = False
     taken: set[str] = field(default_factory=set)
-    rejected: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
 
     def poison(self, event: str) -> bool:
@@ -116,7 +115,6 @@ class Simulated(Connector[ConnectorConfig]):
         if partner.poison(event.id) and FIXED not in event.payload:
             raise Invalid("malformed", code="07")
         if partner.refuses(event.id):
-            partner.rejected.add(event.id)
             partner.take(event, self._power, began)
             await self._power.gate("partner answers")
             raise Rejected("refused", code="02")

@@ -309,11 +309,10 @@ class Scenario:
             return False
         total = sum(map(len, self.published.values())) * len(CLASSES)
         places = {place.id: place.recipient for place in await self.ledger.read(store.shards)}
-        done = await self.ledger.read(lambda conn: conn.execute(select(delivery.c.shard)).scalars().all())
-        if sum(places[each] in CLASSES for each in done) < total:
+        done = await self.ledger.read(lambda conn: conn.execute(select(delivery.c.shard, delivery.c.state)).all())
+        if sum(places[row.shard] in CLASSES for row in done) < total:
             return False
-        rejected = self.world.partners["checked"].rejected
-        return len(self.world.partners[SOURCE].taken) >= len(rejected)
+        return len(self.world.partners[SOURCE].taken) >= sum(row.state == "rejected" for row in done)
 
     async def _history(self) -> History:
         ledger = self.world.store
