@@ -178,7 +178,10 @@ class _Subscription:
 
     async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]:
         found = await self._inner.poll(limit, timeout)
+        before = set(self._inner.assignment())
         await self._power.gate("polled")  # a rebalance in here makes what was found stale
+        if found and before != set(self._inner.assignment()):
+            self._power.chance.met("stale poll")
         return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

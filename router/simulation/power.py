@@ -7,11 +7,30 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random  # the one source of chance of a whole simulation
+from typing import Final
 from uuid import UUID
 
 from router.events import derived_id
 
 EPOCH = 1_750_000_000_000_000  # µs; what virtual time 0 is in wall time
+
+
+#: Everything that can go wrong or be done to a simulated world. A run of many seeds that never met one proves nothing.
+FAULTS: Final = (
+    "500 after the work", "500 without the work", "acknowledgement lost", "broker restarts", "commit unknown, done",
+    "commit unknown, not done", "crash at an await", "lease lost", "ledger away", "ledger unavailable",
+    "no answer to the question", "note lost", "operator discards", "operator edits", "operator plans a replay",
+    "operator refused", "operator replays", "operator skips", "operator stops", "partner busy", "partner down",
+    "partner throttles", "process frozen", "process killed", "process restarted", "publish lost", "published twice",
+    "slow answer", "stale poll",
+)  # fmt: skip
+
+#: Every place where a process waits for a port, and may be frozen or end.
+AWAITS: Final = (
+    "edges", "fetched", "lag", "ledger committed", "ledger read", "ledger write", "note", "offsets commit",
+    "partner answers", "partner asked", "partner called", "partner probed", "polled", "published", "publisher",
+    "publisher reopen", "reader", "reader set", "subscribe", "subscription close",
+)  # fmt: skip
 
 
 class Over(BaseException):
@@ -25,13 +44,19 @@ class Chance:
     random: Random
     intensity: float = 1.0
     quiet: bool = False  # no faults any more: the world comes to rest
-    hits: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((*FAULTS, *AWAITS), 0)))
+
+    def met(self, name: str) -> None:
+        """Count a fault or an await. Raises ``KeyError`` for one that is not listed above."""
+        if name not in self.hits:
+            raise KeyError(name)
+        self.hits[name] += 1
 
     def strikes(self, fault: str, probability: float) -> bool:
         """Whether a fault happens here; counted if it does."""
         if self.quiet or self.random.random() >= probability * self.intensity:
             return False
-        self.hits[f"fault {fault}"] += 1
+        self.met(fault)
         return True
 
     def between(self, low: float, high: float) -> float:
@@ -53,7 +78,7 @@ class Power:
 
     async def gate(self, point: str, low: float = 0.0005, high: float = 0.01) -> None:
         """Take some time; never return if the process is off."""
-        self.chance.hits[f"await {point}"] += 1
+        self.chance.met(point)
         if self.chance.strikes("crash at an await", 0.0004):
             self.crash_wanted = True
             self.off = True

@@ -157,8 +157,11 @@ class Scenario:
                     except PublishFailed:
                         await asyncio.sleep(chance.between(0.01, 0.1))
                         await publisher.reopen()
-                if chance.random.random() < 0.1:
-                    await publisher.publish(batch) if not self.world.faults.away and chance.quiet else None
+                if chance.strikes("published twice", 0.1):
+                    try:
+                        await publisher.publish(batch)
+                    except PublishFailed:
+                        await publisher.reopen()
             await asyncio.sleep(chance.between(0.2, TROUBLE / EVENTS))
 
     async def _chaos(self) -> None:
@@ -175,29 +178,26 @@ class Scenario:
                 ("crash", "freeze", "ledger", "broker", "partner", "restart", "partner", "lease")
             ):
                 case "crash":
-                    self._hit("process killed")
+                    self.chance.met("process killed")
                     self._replace(slot, crashed=True)
                 case "freeze":
-                    self._hit("process frozen")
+                    self.chance.met("process frozen")
                     world.freeze(slot, chance.between(0.5, 5.0))
                 case "ledger":
-                    self._hit("ledger away")
+                    self.chance.met("ledger away")
                     world.spawn(self._away(world.processes[slot].ledger, chance.between(0.2, 1.5)))
                 case "broker":
-                    self._hit("broker restarts")
+                    self.chance.met("broker restarts")
                     world.spawn(self._broker_away(chance.between(0.2, 1.5)))
                 case "partner":
-                    self._hit("partner down")
+                    self.chance.met("partner down")
                     world.spawn(self._partner_down(chance.random.choice(list(CLASSES)), chance.between(0.5, 6.0)))
                 case "restart":
-                    self._hit("process restarted")
+                    self.chance.met("process restarted")
                     self._replace(slot, crashed=False)
                 case _:
-                    self._hit("lease lost")
+                    self.chance.met("lease lost")
                     world.spawn(self._away(world.processes[slot].ledger, chance.between(2.5, 4.0)))
-
-    def _hit(self, fault: str) -> None:
-        self.chance.hits[f"fault {fault}"] += 1
 
     def _replace(self, slot: int, *, crashed: bool) -> None:
         """Kill or stop a process, and start another in its place."""
@@ -252,7 +252,7 @@ class Scenario:
             try:
                 await self._turn(chance)
             except (OrderRefused, LedgerError, BusError):
-                self._hit("operator refused")
+                self.chance.met("operator refused")
 
     async def _turn(self, chance: Chance) -> None:
         if self.chance.quiet:
@@ -270,13 +270,13 @@ class Scenario:
             await self._repair(letter, chance)
 
     async def _stop_and_resume(self, name: str) -> None:
-        self._hit("operator stops")
+        self.chance.met("operator stops")
         await self.operations.hold_recipient(name, who="an", why="thử")
         await asyncio.sleep(0.5)
         await self.operations.resume_recipient(name, who="an", why="thử")
 
     async def _planned(self, chance: Chance) -> None:
-        self._hit("operator plans a replay")
+        self.chance.met("operator plans a replay")
         wanted = DeadFilter(recipient=chance.random.choice(list(CLASSES)))
         plan_id = await self.desk.plan(Plan("an", "thử", wanted, canary=(1, 2)), lambda _: None)
         await self.desk.start(plan_id, who="an", why="thử")
@@ -287,16 +287,16 @@ class Scenario:
         if partner is None:
             return
         if event in partner.taken:
-            self._hit("operator skips")
+            self.chance.met("operator skips")
             await self.operations.order(letter.name, Verb.SKIP, who="an", why="đã nhận")
         elif partner.poison(event):
-            self._hit("operator edits")
+            self.chance.met("operator edits")
             await self.operations.replay(letter.name, who="an", why="sửa", body=FIXED)
         elif chance.random.random() < 0.1 and not self.chance.quiet:
-            self._hit("operator discards")
+            self.chance.met("operator discards")
             await self.operations.order(letter.name, Verb.DISCARD, who="an", why="bỏ")
         else:
-            self._hit("operator replays")
+            self.chance.met("operator replays")
             await self.operations.replay(letter.name, who="an", why="lại", body=None)
 
     # What is left
@@ -312,7 +312,8 @@ class Scenario:
         done = await self.ledger.read(lambda conn: conn.execute(select(delivery.c.shard, delivery.c.state)).all())
         if sum(places[row.shard] in CLASSES for row in done) < total:
             return False
-        return len(self.world.partners[SOURCE].taken) >= sum(row.state == "rejected" for row in done)
+        rejected = sum(1 for row in done if row.state == "rejected")
+        return len(self.world.partners[SOURCE].taken) >= rejected
 
     async def _history(self) -> History:
         ledger = self.world.store
