@@ -10,6 +10,7 @@ from typing import Any, Final
 
 _DOSSIER: Final = "vn.lgsp.dossier.Dossier"
 _LAND_FILE: Final = "vn.lgsp.land.LandFile"
+_SIGNAL: Final = "vn.lgsp.operations.ProcedureSignal"
 
 #: Event type → full name of the record in its payload.
 EVENT_TYPES: Final[Mapping[str, str]] = {
@@ -24,6 +25,9 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
     "dossier.progressed": "vn.lgsp.dossier.ProgressLine",
     "dossier.supplement_requested": "vn.lgsp.dossier.SupplementRound",
     "dossier.supplement_answered": "vn.lgsp.dossier.SupplementRound",
+    "dossier.component_changed": "vn.lgsp.dossier.ComponentStatus",
+    "dossier.apology_sent": "vn.lgsp.dossier.Apology",
+    "dossier.overdue_detected": "vn.lgsp.dossier.Overdue",
     "document.sent": "vn.lgsp.document.Document",
     "document.status_changed": "vn.lgsp.document.DocumentStatus",
     "land.file_submitted": _LAND_FILE,  # L1
@@ -42,8 +46,14 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
     "tax.obligation_completed": "vn.lgsp.tax.ObligationCompletion",  # L11
     "payment.confirmed": "vn.lgsp.payment.Payment",  # L9
     "payment.evidenced": "vn.lgsp.payment.Payment",  # L10
+    "payment.refund_requested": "vn.lgsp.payment.Payment",
     "notification.requested": "vn.lgsp.notification.Notification",
     "reference.agency_changed": "vn.lgsp.reference.Agency",
+    "procedure.timer_due": _SIGNAL,
+    "procedure.child_opened": _SIGNAL,
+    "procedure.child_ended": _SIGNAL,
+    "procedure.recall_requested": _SIGNAL,
+    "procedure.compensation_requested": _SIGNAL,
     "delivery.rejected": "vn.lgsp.operations.Receipt",
     "delivery.failed": "vn.lgsp.operations.Failure",
 }

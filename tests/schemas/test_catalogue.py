@@ -33,9 +33,14 @@ EVENTS = {
     "ObligationReturn": "tax.obligation_returned",
     "TaxNotice": "tax.notice_issued",
     "ObligationCompletion": "tax.obligation_completed",
-    "Payment": "payment.evidenced payment.confirmed",
+    "ComponentStatus": "dossier.component_changed",
+    "Apology": "dossier.apology_sent",
+    "Overdue": "dossier.overdue_detected",
+    "Payment": "payment.evidenced payment.confirmed payment.refund_requested",
     "Notification": "notification.requested",
     "Agency": "reference.agency_changed",
+    "ProcedureSignal": """procedure.timer_due procedure.child_opened procedure.child_ended procedure.recall_requested
+        procedure.compensation_requested""",
     "Receipt": "delivery.rejected",
     "Failure": "delivery.failed",
 }

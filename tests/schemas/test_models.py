@@ -156,7 +156,7 @@ PUBLIC = {
         "legal_basis exemption_grounds obligation_number tax_kind sub_item file_hash notice_number",
         "confirmed_by partner reference transaction currency gateway agency_id old_code parent successors",
         "event_source event_id event_type cause reason partner_code parcel_number map_sheet origin purpose",
-        "term",
+        "term component component_code document_number correction_authority waits_for related_key role kind",
     )
     for field in line.split()
 }
@@ -167,8 +167,16 @@ PUBLIC_HERE = {
     ("Agency", "name"),
     ("Receipt", "recipient"),
     ("Failure", "recipient"),
+    ("ProcedureSignal", "name"),
+    ("ProcedureSignal", "text"),
+    ("Apology", "channel"),
 }
-PERSONAL_HERE = {("LandFile", "reason"), ("ObligationReturn", "reason")}
+PERSONAL_HERE = {
+    ("LandFile", "reason"),
+    ("ObligationReturn", "reason"),
+    ("ComponentStatus", "reason"),
+    ("Apology", "reason"),
+}
 
 
 def models(model: type[BaseModel]) -> set[type[BaseModel]]:

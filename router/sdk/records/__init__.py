@@ -25,9 +25,13 @@ from router.sdk.records.document import (
     Trace,
 )
 from router.sdk.records.dossier import (
+    Apology,
     Channel,
+    ComponentState,
+    ComponentStatus,
     DeliveryStatus,
     Dossier,
+    Overdue,
     ProgressLine,
     ServiceLevel,
     Supplement,
@@ -36,7 +40,7 @@ from router.sdk.records.dossier import (
 )
 from router.sdk.records.land import LandFile, LandMessage
 from router.sdk.records.notification import Notification, NotificationChannel
-from router.sdk.records.operations import Failure, OutcomeCode, Receipt
+from router.sdk.records.operations import Failure, OutcomeCode, ProcedureSignal, Receipt
 from router.sdk.records.payment import Payment, PaymentPhase
 from router.sdk.records.reference import Agency, AgencyStatus
 from router.sdk.records.tax import (
@@ -53,6 +57,9 @@ RECORDS: Final[Mapping[str, type[Record]]] = {
     "vn.lgsp.dossier.Dossier": Dossier,
     "vn.lgsp.dossier.ProgressLine": ProgressLine,
     "vn.lgsp.dossier.SupplementRound": SupplementRound,
+    "vn.lgsp.dossier.ComponentStatus": ComponentStatus,
+    "vn.lgsp.dossier.Apology": Apology,
+    "vn.lgsp.dossier.Overdue": Overdue,
     "vn.lgsp.document.Document": Document,
     "vn.lgsp.document.DocumentStatus": DocumentStatus,
     "vn.lgsp.land.LandFile": LandFile,
@@ -65,17 +72,21 @@ RECORDS: Final[Mapping[str, type[Record]]] = {
     "vn.lgsp.reference.Agency": Agency,
     "vn.lgsp.operations.Receipt": Receipt,
     "vn.lgsp.operations.Failure": Failure,
+    "vn.lgsp.operations.ProcedureSignal": ProcedureSignal,
 }
 
 __all__ = [
     "RECORDS",
     "Agency",
     "AgencyStatus",
+    "Apology",
     "Applicant",
     "ApplicantKind",
     "Attachment",
     "BusinessType",
     "Channel",
+    "ComponentState",
+    "ComponentStatus",
     "DeliveryStatus",
     "Document",
     "DocumentPriority",
@@ -95,11 +106,13 @@ __all__ = [
     "ObligationRequest",
     "ObligationReturn",
     "OutcomeCode",
+    "Overdue",
     "Parcel",
     "Party",
     "Payment",
     "PaymentPhase",
     "PaymentStatus",
+    "ProcedureSignal",
     "ProgressLine",
     "Receipt",
     "ReceiverChange",

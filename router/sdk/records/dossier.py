@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from router.sdk.records.common import Applicant, Attachment, DossierStatus, Fee, Instant, PaymentStatus, Record
+from router.sdk.records.common import Applicant, Attachment, DossierStatus, Fee, Instant, Int, PaymentStatus, Record
 
 
 class DeliveryStatus(StrEnum):
@@ -95,6 +95,8 @@ class Dossier(Record):
     supplements: tuple[Supplement, ...] = ()
     digitised: bool = False
     out_of_territory: bool = False
+    correction_reason: str | None = Field(default=None, repr=False)
+    correction_authority: str | None = None
 
 
 class ProgressLine(Record):
@@ -127,3 +129,54 @@ class SupplementRound(Record):
     new_due_date: date | None = None
     papers: tuple[Attachment, ...] = ()
     fees: tuple[Fee, ...] = ()
+
+
+class ComponentState(StrEnum):
+    """Codes 1 to 7 of the birth and death interlink (KSKT), by their meaning."""
+
+    UNKNOWN = "UNKNOWN"
+    RECEIVED = "RECEIVED"
+    SUPPLEMENT_REQUESTED = "SUPPLEMENT_REQUESTED"
+    ACCEPTED = "ACCEPTED"
+    DONE = "DONE"
+    RETURNED = "RETURNED"
+    REFUSED = "REFUSED"
+    FORWARDED = "FORWARDED"
+
+
+class ComponentStatus(Record):
+    """Where one part of an interconnected procedure stands: a member agency's work, an opinion, a posting."""
+
+    code: str
+    component: str
+    status: ComponentState
+    raw_status: str
+    component_code: str | None = None
+    agency: str | None = None
+    document_number: str | None = None
+    reason: str | None = Field(default=None, repr=False)
+    stated_at: Instant
+
+
+class Apology(Record):
+    """An apology for an overdue dossier, with the new date if one is set (form 04)."""
+
+    code: str
+    number: str | None = None
+    reason: str = Field(repr=False)
+    old_due_date: date | None = None
+    new_due_date: date | None = None
+    channel: str | None = None
+    sent_at: Instant
+
+
+class Overdue(Record):
+    """A dossier's due date has passed without a result; stated by the router."""
+
+    code: str
+    procedure: str
+    agency: str
+    due_date: date
+    status: Int
+    waits_for: tuple[str, ...] = ()
+    detected_at: Instant

@@ -47,3 +47,16 @@ class Failure(Record):
     message: str | None = Field(default=None, repr=False)
     attempts: Int
     failed_at: Instant
+
+
+class ProcedureSignal(Record):
+    """What procedure instances say to each other, to their timers and to agencies whose work is to be undone."""
+
+    procedure: str
+    definition: Int
+    name: str
+    related_key: str | None = None
+    role: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    stated_at: Instant
