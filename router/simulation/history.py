@@ -13,7 +13,8 @@ DECIDED = frozenset({"skipped", "discarded", "expired"})
 
 class Effect(NamedTuple):
     """An event that took effect at a partner. ``open_before``: older events of its lane that were unfinished in the
-    ledger at that moment. ``excused``: the process was frozen between its last check and this effect.
+    ledger at that moment. ``behind``: the event took effect here before, and this later one of its lane since then.
+    ``excused``: the process was frozen between its last check and this effect.
     """
 
     at: float
@@ -23,6 +24,7 @@ class Effect(NamedTuple):
     process: str
     open_before: Sequence[str] = ()
     excused: bool = False
+    behind: str = ""
 
 
 class Row(NamedTuple):
@@ -59,11 +61,12 @@ class History:
 
 
 def check(history: History) -> list[Violation]:
-    """Every violation, by rule: lost, stuck, reordered, overtaken, doubled, ghost, answered twice."""
+    """Every violation, by rule: lost, stuck, reordered, overtaken, stale, doubled, ghost, answered twice."""
     return [
         *_lost(history),
         *_order(history),
         *_overtaken(history.effects),
+        *_stale(history.effects),
         *_doubled(history),
         *_answers(history),
     ]
@@ -113,6 +116,13 @@ def _overtaken(effects: Iterable[Effect]) -> Iterable[Violation]:
         if effect.open_before and not effect.excused:
             text = f"called while {', '.join(effect.open_before[:3])} was unfinished"
             yield Violation("overtaken", effect.recipient, effect.event, text)
+
+
+def _stale(effects: Iterable[Effect]) -> Iterable[Violation]:
+    """An event may be sent again only while it is the last that its lane saw: not over a later one."""
+    for effect in effects:
+        if effect.behind and not effect.excused:
+            yield Violation("stale", effect.recipient, effect.event, f"sent again after {effect.behind}")
 
 
 def _doubled(history: History) -> Iterable[Violation]:

@@ -62,6 +62,7 @@ class Partner:
     down: bool = False
     taken: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
+    newest: dict[str, str] = field(default_factory=dict)  # by key, the last event that took effect for the first time
 
     def poison(self, event: str) -> bool:
         """Whether this event is malformed for this partner, until somebody corrects it."""
@@ -76,9 +77,14 @@ class Partner:
         now = asyncio.get_running_loop().time()
         repeated = event.id in self.taken
         self.taken.add(event.id)
-        if repeated and self.idempotency == "natural_key":
-            return False
         excused = power.thawed_at >= began
+        if repeated and self.idempotency == "natural_key":
+            if (behind := self.newest[event.subject]) != event.id:
+                again = Effect(now, self.name, event.subject, event.id, power.name, (), excused, behind)
+                self.effects.append(again)
+            return False
+        if not repeated:
+            self.newest[event.subject] = event.id
         before = self.open_before(self.name, event.id)
         self.effects.append(Effect(now, self.name, event.subject, event.id, power.name, before, excused))
         return not repeated

@@ -1,0 +1,1 @@
+"""Interconnected procedures: definitions as data, an engine of pure steps, working calendar and deadlines."""

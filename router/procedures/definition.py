@@ -1,0 +1,230 @@
+"""What a procedure definition is: nodes of eight kinds, edges of event types and guards, compensation. Data only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from router.procedures.expression import Expression
+
+
+class Kind(StrEnum):
+    """Kinds of node."""
+
+    TASK = "task"  # an agency works; its days are counted
+    WAIT = "wait"  # for an event, with what follows if it does not come
+    FAN_OUT = "fan_out"  # several branches begin, or one per element of a list
+    JOIN = "join"  # branches come together: all, any, or a quorum
+    PAUSE = "pause"  # the authority's clock stands still
+    MANUAL = "manual"  # a person of the role decides; the decision comes as an event
+    END = "end"
+
+
+class Unit(StrEnum):
+    """Units of a duration."""
+
+    WORKING_DAYS = "working days"
+    CALENDAR_DAYS = "calendar days"
+    HOURS = "hours"
+    MINUTES = "minutes"
+    NEXT_WORKING_DAY = "next working day"  # its end, 17:00
+
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|calendar days?|hours?|minutes?)")
+
+
+class Duration(BaseModel):
+    """``5 working days``, ``30 calendar days``, ``4 hours``, ``30 minutes`` or ``next working day``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: Fraction
+    unit: Unit
+
+    @classmethod
+    def read(cls, text: object) -> Duration:
+        """Raises ``ValueError`` naming the forms."""
+        if text == Unit.NEXT_WORKING_DAY:
+            return cls(amount=Fraction(1), unit=Unit.NEXT_WORKING_DAY)
+        found = _DURATION.fullmatch(str(text))
+        if found is None:
+            raise ValueError(
+                "a duration is like `5 working days`, `30 calendar days`, `30 minutes`, `next working day`"
+            )
+        word = found[2] if found[2].endswith("s") else found[2] + "s"
+        return cls(amount=Fraction(found[1]), unit=Unit(word))
+
+    def __str__(self) -> str:
+        return str(self.unit) if self.unit is Unit.NEXT_WORKING_DAY else f"{self.amount} {self.unit}"
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, Duration) else Duration.read(value)
+
+
+def _expression(value: object) -> object:
+    return value if isinstance(value, Expression) else Expression(str(value))
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Guard = Annotated[Expression, BeforeValidator(_expression)]
+Span = Annotated[Duration, BeforeValidator(_duration)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Days = Annotated[Fraction, BeforeValidator(lambda value: Fraction(str(value)))]
+
+
+class Part(BaseModel):
+    """What all parts of a definition share: nothing unknown, nothing changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Text(Part):
+    """A name in both languages."""
+
+    vi: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+
+class Edge(Part):
+    """A way on. Without ``event`` it is taken by itself as soon as ``needs`` holds.
+
+    ``when`` looks at the event, ``needs`` at the instance: an event that fits ``when`` while ``needs`` does not hold
+    yet is early. ``item`` says which of several branches the event means.
+    """
+
+    event: Words = ()
+    when: Guard | None = None
+    needs: Guard | None = None
+    item: Guard | None = None
+    to: str = ""
+    set: Mapping[str, Guard] = {}
+    append: Mapping[str, Guard] = {}
+    tell_children: Literal["recall"] | None = None
+    compensate: bool = False
+
+
+class Timeout(Part):
+    """What follows when a node has been active so long: another node, an alert, or both."""
+
+    after: Span
+    to: str = ""
+    alert: str = ""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not self.to and not self.alert:
+            raise ValueError("a timeout has `to` or `alert`")
+        return self
+
+
+class Compensation(Part):
+    """What is done about a node's work when the dossier is withdrawn or its way is left: or why nothing is."""
+
+    kind: Literal["undo", "correct", "notify", "none"]
+    text: str = Field(min_length=1)
+    refund: bool = False
+
+
+class Node(Part):
+    """One node. ``clock`` says whose time runs while it is active; only the authority's counts."""
+
+    kind: Kind
+    title: Text
+    role: str = ""
+    days: Days | None = None
+    clock: Literal["authority", "tax", "citizen", "agency", "nobody"] = "authority"
+    edges: tuple[Edge, ...] = ()
+    timeout: Timeout | None = None
+    compensation: Compensation | None = None
+    branches: tuple[str, ...] = ()
+    each: Guard | None = None
+    of: str = ""
+    mode: Literal["all", "any", "quorum"] = "all"
+    quorum: int = 0
+    state: str = ""
+
+    def targets(self) -> Iterator[str]:
+        """Every node it leads to."""
+        yield from self.branches
+        yield from (edge.to for edge in self.edges if edge.to)
+        if self.timeout is not None and self.timeout.to:
+            yield self.timeout.to
+
+
+class Definition(Part):
+    """A version of a procedure. ``codes`` are the national procedure codes that run by it (``*`` allowed at the end).
+
+    ``anywhere`` edges apply whatever node is active, those ``from_end`` when the instance has ended. ``corrections``
+    say at which node an instance goes on after a correction to that status.
+    """
+
+    procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: int = Field(ge=1)
+    subject: Literal["dossier", "document"] = "dossier"
+    title: Text
+    source: str = Field(min_length=1)
+    codes: Words = ()
+    valid_from: date | None = None
+    budget: Days | None = None
+    roles: Mapping[str, Text]
+    variables: Mapping[str, bool | int | str | tuple[str, ...]] = {}
+    start: Words
+    nodes: Mapping[str, Node]
+    anywhere: tuple[Edge, ...] = ()
+    from_end: tuple[Edge, ...] = ()
+    noted: Words = ()
+    corrections: Mapping[int, str] = {}
+    early_window: Span = Duration(amount=Fraction(30), unit=Unit.MINUTES)
+
+    @property
+    def name(self) -> str:
+        """``land_transfer/2``."""
+        return f"{self.procedure}/{self.version}"
+
+    def edges(self) -> Iterator[tuple[str, Edge]]:
+        """Every edge with the node it leaves (empty for ``anywhere``, ``(end)`` for ``from_end``)."""
+        for name, node in self.nodes.items():
+            for edge in node.edges:
+                yield name, edge
+        for edge in self.anywhere:
+            yield "", edge
+        for edge in self.from_end:
+            yield "(end)", edge
+
+    def reachable(self, start: frozenset[str]) -> frozenset[str]:
+        """Nodes that can still be reached from these, themselves not included unless a way leads back."""
+        found: set[str] = set()
+        front = set(start)
+        while front:
+            front = {target for name in front for target in self.nodes[name].targets()} - found
+            found |= front
+        return frozenset(found)
+
+
+def plain(definition: Definition) -> dict[str, Any]:
+    """A definition as values that JSON can hold, for listings."""
+    ends = {name: node.state for name, node in definition.nodes.items() if node.kind is Kind.END}
+    return {
+        "procedure": definition.procedure,
+        "version": definition.version,
+        "title": definition.title.model_dump(),
+        "subject": definition.subject,
+        "codes": list(definition.codes),
+        "budget_working_days": str(definition.budget) if definition.budget is not None else None,
+        "source": definition.source,
+        "nodes": {
+            name: {"kind": node.kind.value, "role": node.role, "title": node.title.model_dump()}
+            for name, node in definition.nodes.items()
+        },
+        "ends": ends,
+    }

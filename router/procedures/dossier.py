@@ -1,0 +1,138 @@
+"""The dossier's own life in an instance: its status against the table, the facts that are counted, odd claims. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Final
+
+from router.procedures import dues
+from router.procedures.definition import Definition
+from router.procedures.dues import CLOSING, VIETNAM, Clockwork, micros
+from router.procedures.instance import Due, Event, Instance, Move
+from router.procedures.status import DONE, TERMINAL, Status, may_follow, transitions
+from router.procedures.verdict import Verdict
+
+CORRECTED: Final = "dossier.corrected"
+INTEGRITY_WARNING: Final = "integrity_warning"
+
+
+def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
+    """What the table says of an event's status; None for one that has none."""
+    stated = event.facts.get("status")
+    if stated is None:
+        return None, ""
+    now, following = Status(instance.status), Status(stated)
+    older = event.occurred_at < instance.status_at
+    if event.type == CORRECTED and event.facts.get("corrects"):
+        return (Verdict.LATE_IGNORED, "older") if older else (Verdict.APPLIED, "correction")
+    if following is now:
+        return Verdict.NOTED, "same_status"
+    if older and event.source == instance.status_source:
+        return Verdict.LATE_IGNORED, "older"
+    if may_follow(now, following):
+        return Verdict.APPLIED, ""
+    if older or following is Status.SUBMITTED:
+        return Verdict.LATE_IGNORED, "older"
+    if now in TERMINAL:
+        return Verdict.ILLEGAL, f"status {following} after {now}: needs a correction with reason and authority"
+    if following in _ahead(now):
+        return Verdict.EARLY, f"status {following} after {now}"
+    return Verdict.ILLEGAL, f"status {following} after {now}"
+
+
+def _ahead(now: Status) -> set[Status]:
+    found: set[Status] = set()
+    front = set(transitions()[now])
+    while front:
+        found |= front
+        front = {after for each in front for after in transitions()[each]} - found
+    return found
+
+
+def applied(
+    instance: Instance, event: Event, verdict: Verdict | None, clockwork: Clockwork, definition: Definition
+) -> Instance:
+    """The instance with a snapshot's status and facts; with a repeated status only the facts are taken."""
+    facts, at = event.facts, event.occurred_at
+    status = Status(facts["status"])
+    known = instance.dossier
+    known = replace(
+        known,
+        code=facts.get("code") or known.code,
+        procedure=facts.get("procedure") or known.procedure,
+        agency=facts.get("agency") or known.agency,
+        channel=_told(facts.get("channel"), known.channel),
+        level=_told(facts.get("level"), known.level),
+        received_at=known.received_at or facts.get("submitted_at") or facts.get("accepted_at") or at,
+    )
+    if verdict is not Verdict.APPLIED:
+        later = dues.stated(instance.due, at, int(facts.get("due_at") or 0))
+        return replace(instance, dossier=known, due=later)
+    due = instance.due
+    if status in (Status.ACCEPTED, Status.PROCESSING) and not known.accepted_at:
+        known = replace(known, accepted_at=facts.get("accepted_at") or at)
+        due = dues.accepted(due, clockwork, definition.budget, known.accepted_at, int(facts.get("due_at") or 0))
+    else:
+        due = dues.stated(due, at, int(facts.get("due_at") or 0))
+    if status is Status.SUPPLEMENT_REQUESTED:
+        known = replace(known, supplement_rounds=known.supplement_rounds + 1)
+    if status in DONE or status in TERMINAL:
+        known = replace(known, finished_at=known.finished_at or facts.get("finished_at") or at)
+        if status is Status.RESULT_RETURNED:
+            known = replace(known, returned_at=facts.get("returned_at") or at)
+    elif known.finished_at:  # rework, or a correction back to work
+        known = replace(known, finished_at=0, returned_at=0)
+    if new := facts.get("new_due_date"):
+        due = _new_date(due, at, date.fromisoformat(new))
+    return replace(
+        instance, status=int(status), status_at=at, status_source=event.source, dossier=known, due=due
+    )  # fmt: skip
+
+
+def _new_date(due: Due, at: int, to: date) -> Due:
+    """The one-stop's new date in a supplement round; the hour stays."""
+    before = dues.due_at(due.whole)
+    clock = dues.local(before).timetz() if before else CLOSING.replace(tzinfo=VIETNAM)
+    end = micros(datetime.combine(to, clock))
+    return due if end == before else replace(due, whole=(*due.whole, Move(at, end, "supplement")))
+
+
+def _told(stated: object, known: str) -> str:
+    return str(stated) if stated and stated != "UNKNOWN" else known
+
+
+def seen(instance: Instance, event: Event, verdict: Verdict) -> Instance:
+    """The last time the dossier was seen being processed, and whether its end is claimed to be before that."""
+    known = instance.dossier
+    working = event.facts.get("status") == Status.PROCESSING or event.type.startswith("land.")
+    if event.type == "dossier.progressed" and event.facts.get("line_status") not in DONE:
+        known = replace(known, processed_at=max(known.processed_at, event.facts["processed_at"]))
+    elif working and verdict in (Verdict.APPLIED, Verdict.LATE_IGNORED):
+        known = replace(known, processed_at=max(known.processed_at, event.occurred_at))
+    if back_dated(instance, event):
+        known = replace(known, integrity_warning=True)
+    return replace(instance, dossier=known)
+
+
+def back_dated(instance: Instance, event: Event) -> bool:
+    """Whether an event claims an end before the dossier was last seen being processed, or earlier than one known."""
+    claimed = event.facts.get("finished_at") or 0
+    if not claimed:
+        return False
+    known = instance.dossier
+    return claimed < known.processed_at or (known.finished_at > 0 and claimed < known.finished_at)
+
+
+def warnings(instance: Instance, event: Event, verdict: Verdict) -> tuple[str, ...]:
+    """Flags for the log beside the verdict."""
+    late = verdict is not Verdict.ILLEGAL and back_dated(instance, event)
+    return (INTEGRITY_WARNING,) if late else ()
+
+
+def apologised(instance: Instance, event: Event) -> Instance:
+    """An apology was sent; it may set a new date, once."""
+    due = replace(instance.due, apology_at=event.facts["sent_at"])
+    if new := event.facts.get("new_due_date"):
+        due = dues.extended(due, event.occurred_at, date.fromisoformat(new))
+    return replace(instance, due=due)

@@ -1,0 +1,242 @@
+"""Tokens on the graph of a definition: which edges an event takes, what follows by itself, what an event is if none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from router.procedures.definition import Definition, Edge, Kind, Node
+from router.procedures.expression import Scope
+from router.procedures.instance import Event, Token
+
+MOST_MOVES: Final = 1_000  # of one step: a definition that goes round in circles is stopped, with its name
+
+
+class Fit(StrEnum):
+    """What the graph makes of an event now."""
+
+    UNMENTIONED = "unmentioned"  # no edge of the definition speaks of it
+    TAKEN = "taken"  # an edge of an active node takes it
+    EARLY = "early"  # a node that can still be reached would take it
+    PASSED = "passed"  # only nodes that were left would have taken it
+    NOWHERE = "nowhere"  # a node that cannot be reached any more
+
+
+class Taken(NamedTuple):
+    """An edge and the token that leaves by it; no token for edges of the whole instance."""
+
+    token: Token | None
+    edge: Edge
+
+
+@dataclass(slots=True)
+class Graph:
+    """The moving part of a step. ``told`` collects edges with effects outside the graph, in the order taken."""
+
+    definition: Definition
+    tokens: list[Token]
+    passed: list[str]
+    arrived: dict[str, int]
+    forks: dict[str, int]
+    variables: dict[str, Any]
+    end_state: str
+    now: int
+    told: list[Edge] = field(default_factory=list)
+    _moves: int = 0
+
+    def begin(self) -> None:
+        """Make the start nodes active."""
+        for name in self.definition.start:
+            self._enter(name, "", ())
+
+    def scope(self, others: Mapping[str, Mapping[str, Any]]) -> Scope:
+        """What guards see: the instance's parts, its variables, and how often each node was left or is active."""
+        counts: dict[str, int] = {}
+        for left in self.passed:
+            name = left.partition("[")[0]
+            counts[name] = counts.get(name, 0) + 1
+        active = {token.node: True for token in self.tokens}
+        return {**others, "vars": self.variables, "passed": counts, "active": active}
+
+    def look(self, event: Event, scope: Scope) -> tuple[Fit, list[Taken]]:
+        """Which edges the event takes now; if none, what kind of event it is."""
+        seen = {**scope, "event": event.facts}
+        taken = [Taken(token, edge) for token in self.tokens if (edge := self._edge(token, event, seen)) is not None]
+        if not taken:
+            edges = self.definition.from_end if self.end_state else self.definition.anywhere
+            taken = [Taken(None, edge) for edge in edges if _matches(edge, event, seen) and _ready(edge, seen)][:1]
+        if taken:
+            return Fit.TAKEN, taken
+        return self._without(event, seen), []
+
+    def take(self, taken: Sequence[Taken], event: Event, scope: Scope) -> None:
+        """Move the tokens."""
+        for token, edge in taken:
+            if token is not None and token not in self.tokens:
+                continue  # an edge before this one has ended the instance, or cancelled its branch
+            self._assign(edge, {**scope, "event": event.facts})
+            if token is None:
+                self.told.append(edge)
+                if edge.to:
+                    self._leave_everything()
+                    self.end_state = ""
+                    self._enter(edge.to, "", ())
+            else:
+                self._follow(token, edge)
+
+    def settle(self, scope: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take every edge that asks for no event, until none is ready."""
+        while (found := self._automatic(self.scope(scope))) is not None:
+            token, edge = found
+            self._assign(edge, self.scope(scope))
+            self._follow(token, edge)
+
+    def time_out(self, token: Token, target: str) -> None:
+        """A token's patience is over: it goes to ``target``, or stays with its alert given."""
+        place = self.tokens.index(token)
+        if not target:
+            self.tokens[place] = token._replace(alerted=True)
+            return
+        self._leave(token)
+        self._enter(target, token.item, token.forks)
+
+    def jump(self, target: str) -> None:
+        """Everything active is left and the instance goes on at one node (a correction)."""
+        self._leave_everything()
+        self.end_state = ""
+        self._enter(target, "", ())
+
+    def _edge(self, token: Token, event: Event, scope: Scope) -> Edge | None:
+        for edge in self._node(token).edges:
+            mine = edge.item is None or not token.item or edge.item.value(scope) == token.item
+            if mine and _matches(edge, event, scope) and _ready(edge, scope):
+                return edge
+        return None
+
+    def _without(self, event: Event, scope: Scope) -> Fit:
+        """An event that nothing takes: early, passed, nowhere, or no matter of this definition."""
+        speaking = {name for name, edge in self.definition.edges() if _matches(edge, event, scope)}
+        if not speaking:
+            return Fit.UNMENTIONED
+        if self.end_state:
+            return Fit.PASSED if speaking & self._left(event, scope) else Fit.NOWHERE
+        active = frozenset(token.node for token in self.tokens)
+        if "" in speaking or speaking & active & self._waiting(event, scope):
+            return Fit.EARLY
+        left = speaking & self._left(event, scope)
+        ahead = speaking & self.definition.reachable(active)
+        if ahead - left:
+            return Fit.EARLY
+        return Fit.PASSED if left else Fit.NOWHERE
+
+    def _waiting(self, event: Event, scope: Scope) -> set[str]:
+        """Active nodes with an edge that fits the event but is not ready, for the item that the event means."""
+        return {
+            token.node
+            for token in self.tokens
+            for edge in self._node(token).edges
+            if (edge.item is None or not token.item or edge.item.value(scope) == token.item)
+            and _matches(edge, event, scope)
+        }
+
+    def _left(self, event: Event, scope: Scope) -> set[str]:
+        """Nodes that were left, for the item that the event means."""
+        found: set[str] = set()
+        for name, edge in self.definition.edges():
+            if not _matches(edge, event, scope):
+                continue
+            item = edge.item.value(scope) if edge.item is not None else None
+            if any(left == name or (left.startswith(f"{name}[") and item in (None, left[len(name) + 1 : -1]))
+                   for left in self.passed):  # fmt: skip
+                found.add(name)
+        return found
+
+    def _automatic(self, scope: Scope) -> tuple[Token, Edge] | None:
+        for token in self.tokens:
+            for edge in self._node(token).edges:
+                if not edge.event and _ready(edge, scope):
+                    return token, edge
+        return None
+
+    def _follow(self, token: Token, edge: Edge) -> None:
+        self.told.append(edge)
+        if not edge.to:
+            return
+        self._leave(token)
+        self._enter(edge.to, token.item, token.forks)
+
+    def _assign(self, edge: Edge, scope: Scope) -> None:
+        for name, expression in edge.set.items():
+            self.variables[name] = expression.value(scope)
+        for name, expression in edge.append.items():
+            if (value := expression.value(scope)) is not None:
+                self.variables[name] = [*self.variables.get(name, ()), value]
+
+    def _leave(self, token: Token) -> None:
+        self.tokens.remove(token)
+        self.passed.append(token.id)
+        self._moves += 1
+        if self._moves > MOST_MOVES:
+            raise ValueError(f"{self.definition.name} goes round in circles at {token.node}")
+
+    def _leave_everything(self) -> None:
+        for token in list(self.tokens):
+            self._leave(token)
+        self.arrived.clear()
+        self.forks.clear()
+
+    def _enter(self, name: str, item: str, forks: tuple[str, ...]) -> None:
+        node = self.definition.nodes[name]
+        match node.kind:
+            case Kind.FAN_OUT:
+                self._fan_out(name, node, item, forks)
+            case Kind.JOIN:
+                self._join(name, node, forks)
+            case Kind.END:
+                self._leave_everything()
+                self.end_state = node.state
+            case _:
+                self.tokens.append(Token(name, item, self.now, forks))
+
+    def _fan_out(self, name: str, node: Node, item: str, forks: tuple[str, ...]) -> None:
+        self.passed.append(name)
+        inside = (*forks, name)
+        if node.each is None:
+            begun = [(branch, item) for branch in node.branches]
+        else:
+            elements = dict.fromkeys(map(str, node.each.value({"vars": self.variables}) or ()))
+            begun = [(branch, element) for element in elements for branch in node.branches]
+        self.forks[name] = len(begun)
+        self.arrived.pop(self._joined(name), None)
+        for branch, each in begun:
+            self._enter(branch, each, inside)
+        if not begun:
+            self.tokens.append(Token(self._joined(name), "", self.now, forks))
+
+    def _joined(self, fork: str) -> str:
+        return next(name for name, node in self.definition.nodes.items() if node.kind is Kind.JOIN and node.of == fork)
+
+    def _join(self, name: str, node: Node, forks: tuple[str, ...]) -> None:
+        self.arrived[name] = self.arrived.get(name, 0) + 1
+        begun = self.forks.get(node.of, 0)
+        wanted = {"all": begun, "any": 1, "quorum": node.quorum}[node.mode]
+        if self.arrived[name] != wanted:
+            return
+        for token in [each for each in self.tokens if node.of in each.forks]:
+            self._leave(token)
+        outer = forks[: forks.index(node.of)] if node.of in forks else ()
+        self.tokens.append(Token(name, "", self.now, outer))
+
+    def _node(self, token: Token) -> Node:
+        return self.definition.nodes[token.node]
+
+
+def _matches(edge: Edge, event: Event, scope: Scope) -> bool:
+    named = any(event.type == each or (each.endswith("*") and event.type.startswith(each[:-1])) for each in edge.event)
+    return named and (edge.when is None or edge.when.holds(scope))
+
+
+def _ready(edge: Edge, scope: Scope) -> bool:
+    return edge.needs is None or edge.needs.holds(scope)

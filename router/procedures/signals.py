@@ -1,0 +1,99 @@
+"""The events that procedures themselves send: refunds, overdue notices, compensations, words between instances."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from router.events import key_of
+from router.procedures import dues
+from router.procedures.definition import Definition
+from router.procedures.effects import Emit
+from router.procedures.finance import Refund
+from router.procedures.instance import Child, Instance
+from router.sdk.inbound import DOCUMENT_ID
+
+RECALL: Final = "procedure.recall_requested"
+COMPENSATION: Final = "procedure.compensation_requested"
+
+
+def key_of_document(document_id: str) -> str:
+    """The key of a document's instance."""
+    return str(key_of(DOCUMENT_ID, document_id))
+
+
+def refund(code: str, back: Refund, at: int) -> Emit:
+    """Money is to be given back: a payment record of phase REFUND."""
+    record: dict[str, Any] = {
+        "phase": "REFUND",
+        "partner": None,
+        "code": code,
+        "reference": back.reference,
+        "transaction": back.transaction or None,
+        "notice_number": back.notice or None,
+        "amount": back.amount,
+        "currency": "VND",
+        "paid_at": _instant(at),
+        "gateway": None,
+        "content": back.reason or None,
+        "payer": None,
+        "status": "PAID",
+        "receipts": [],
+    }
+    return Emit("payment.refund_requested", record)
+
+
+def overdue(instance: Instance, at: int) -> Emit:
+    """The due date has passed without a result."""
+    facts = instance.dossier
+    record: dict[str, Any] = {
+        "code": facts.code,
+        "procedure": facts.procedure,
+        "agency": facts.agency,
+        "due_date": dues.day_of(dues.due_at(instance.due.whole)),
+        "status": instance.status,
+        "waits_for": [token.id for token in instance.tokens],
+        "detected_at": _instant(at),
+    }
+    return Emit("dossier.overdue_detected", record, addressed_to=facts.agency)
+
+
+def compensations(definition: Definition, instance: Instance, at: int) -> list[Emit]:
+    """What is asked of those whose work is undone: the last node first, each once."""
+    begun = [*instance.passed, *(token.id for token in instance.tokens)]
+    names = dict.fromkeys(name.partition("[")[0] for name in reversed(begun))
+    asked: list[Emit] = []
+    for name in names:
+        node = definition.nodes[name]
+        if node.compensation is not None and node.compensation.kind != "none":
+            words = _signal(instance, name, at)
+            words |= {"role": node.role or None, "kind": node.compensation.kind, "text": node.compensation.text}
+            asked.append(Emit(COMPENSATION, words, addressed_to=instance.dossier.agency))
+    return asked
+
+
+def recall(instance: Instance, child: Child, at: int) -> Emit:
+    """A forwarded copy is to be recalled."""
+    return Emit(RECALL, _signal(instance, "recall", at), key=child.key)
+
+
+def to_parent(instance: Instance, event_type: str, name: str, at: int) -> Emit:
+    """What became of this instance, for the one that brought it about."""
+    return Emit(event_type, _signal(instance, name, at), key=instance.parent)
+
+
+def _signal(instance: Instance, name: str, at: int) -> dict[str, Any]:
+    return {
+        "procedure": instance.procedure,
+        "definition": instance.definition,
+        "name": name,
+        "related_key": instance.key or None,
+        "role": None,
+        "kind": None,
+        "text": None,
+        "stated_at": _instant(at),
+    }
+
+
+def _instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1e6, UTC)
