@@ -18,6 +18,7 @@ from router.procedures.effects import Alert, Refused, Step
 from router.procedures.finance import Settled
 from router.procedures.graph import Fit, Graph
 from router.procedures.instance import Child, Early, Event, Instance, LogLine
+from router.procedures.status import DONE, TERMINAL
 from router.procedures.verdict import Verdict
 
 TIMER_DUE: Final = "procedure.timer_due"
@@ -25,6 +26,7 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
+RESULTS: Final = DONE | TERMINAL
 
 
 def opened(definition: Definition, now: int, key: str = "") -> Instance:
@@ -140,8 +142,8 @@ class _Run:
             return None
         if fit is Fit.PASSED:
             return None if status is not None or noted else (Verdict.LATE_IGNORED, "its place was left")
-        if noted:
-            return None
+        if noted or (status is Verdict.APPLIED and event.facts["status"] not in RESULTS):
+            return None  # that a dossier is worked on, or waits, may be said at any node
         if fit is Fit.EARLY:
             return Verdict.EARLY, MISSING
         return Verdict.ILLEGAL, "ended" if self.instance.end_state else "not possible any more"

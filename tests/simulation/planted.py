@@ -35,20 +35,23 @@ SEEDS = 200
 
 
 class Bug(NamedTuple):
-    """A patch, and the rules of the checker that must speak of it."""
+    """A patch, and the rules of the checker that must speak of it. The seeds are played from ``first`` on, all 200 of
+    them in a circle: a rare bug is known to show there.
+    """
 
     patch: Callable[[], object]
     rules: frozenset[str]
+    first: int = 0
 
 
 def bugs() -> dict[str, Bug]:
     """Every planted bug, by name."""
     return {
         "position_before_ledger": Bug(position_before_ledger, frozenset({"lost"})),
-        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"})),
+        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"}), 105),
         "next_before_commit": Bug(next_before_commit, frozenset({"overtaken"})),
         "retry_to_the_back": Bug(retry_to_the_back, frozenset({"reordered", "overtaken"})),
-        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"})),
+        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 60),
         "poll_dropped": Bug(poll_dropped, frozenset({"lost"})),
         "outbox_twice": Bug(outbox_twice, frozenset({"answered twice"})),
         "window_skips_fifth": Bug(window_skips_fifth, frozenset({"overtaken", "reordered"})),
@@ -232,7 +235,7 @@ def main(name: str) -> None:
     """Play seeds under the bug until one is caught."""
     bug, ledger = bugs()[name], template()
     with bug.patch():
-        for seed in range(SEEDS):
+        for seed in ((bug.first + n) % SEEDS for n in range(SEEDS)):
             spoken = sorted({violation.rule for violation in run_seed(seed, ledger).violations})
             if bug.rules.intersection(spoken):
                 print(json.dumps({"seed": seed, "rules": spoken}))
