@@ -35,19 +35,33 @@ from router.lock import DirectoryLock
 from router.metrics import Metrics
 from router.objects import FolderObjectStore
 from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
+from router.procedures.calendar import load_calendar
+from router.procedures.definitions_file import load_definitions, shipped_definitions
+from router.procedures.dues import Clockwork, PauseRule
+from router.procedures.library import Library
+from router.procedures.recipient import PROCEDURES, Procedures
+from router.procedures.timers import LEASE as TIMERS
+from router.procedures.timers import TimerSweep
 from router.recipients import build_recipients
 from router.replay.runner import ReplayRunner
 from router.replay.today import TodaysView
+from router.routing.agencies import Active, Registry
 from router.routing.hop import Hop, HopSettings
 from router.routing.registry_files import load_registry, shipped_registry
 from router.routing.rules_file import load_rules, shipped_rules
-from router.routing.table import Routes
+from router.routing.table import Match, Routes, Rule
 from router.sdk.dates import local_date
 from router.settings import Settings
 
 SWEEP_EVERY = 1.0
 ROUTES_EVERY = 30.0
 KEEP_FOR_EVER = -1
+#: Everything about dossiers and documents is also an event of its procedure.
+FOLLOWED = Rule(
+    name="procedures follow dossiers and documents",
+    match=Match(type=("dossier.*", "land.*", "tax.*", "payment.*", "document.*")),
+    to=(PROCEDURES,),
+)
 
 
 def build_bus(settings: Settings, clock: Clock) -> Bus:
@@ -84,7 +98,30 @@ def build_routes(settings: Settings, clock: Clock) -> Routes:
     """Rules and registry, for the local date of business time. Raises ``ConfigError``."""
     rules = load_rules(settings.routing.rules) if settings.routing.rules else shipped_rules()
     registry = load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
+    if settings.procedures.enabled:
+        rules = [FOLLOWED, *rules]
     return Routes(rules, registry, local_date(clock.business()))
+
+
+def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Registry) -> Procedures:
+    """The local recipient that follows procedures. Raises ``ConfigError``."""
+    section = settings.procedures
+    own = load_definitions(section.definitions) if section.definitions else []
+    calendar = load_calendar(section.jurisdiction, section.overrides)
+
+    def level_of(code: str) -> str:
+        found = registry.resolve(code, local_date(clock.business()), {})
+        return found.agency.level if isinstance(found, Active) else ""
+
+    return Procedures(
+        ledger,
+        clock,
+        Library([*shipped_definitions(), *own]),
+        Clockwork(calendar, PauseRule(section.pauses)),
+        decode=codec.decode,
+        encode=codec.encode,
+        level_of=level_of,
+    )
 
 
 def topics_of(settings: Settings) -> list[TopicSpec]:
@@ -96,9 +133,17 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         "max.message.bytes": str(1_048_576),
     }
     retention = int(settings.bus.retention_days * 86_400_000)
-    names = [*INPUT_TOPICS, *(topic_of(recipient) for recipient in (*sorted(settings.recipients), ROUTER))]
+    names = [
+        *INPUT_TOPICS,
+        *(topic_of(recipient) for recipient in (*sorted(settings.recipients), *locals_of(settings))),
+    ]
     specs = [TopicSpec(name, settings.bus.partitions, replication, retention, config) for name in names]
     return [*specs, TopicSpec(DEAD_LETTER_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, config)]
+
+
+def locals_of(settings: Settings) -> tuple[str, ...]:
+    """The recipients that work inside the ledger."""
+    return (PROCEDURES, ROUTER) if settings.procedures.enabled else (ROUTER,)
 
 
 def delivery_kit(settings: Settings, codec: Codec, clock: Clock, ids: Ids, log: Log) -> Kit:
@@ -167,6 +212,11 @@ class Service:
             exclusive=settings.embedded,
             roles={DELIVERY, INGRESS} & set(settings.roles),
         )
+        self.procedures = (
+            build_procedures(settings, clock, self.ledger, self.codec, self.routes.registry)
+            if settings.procedures.enabled
+            else None
+        )
         self.hop = self._hop() if "router" in settings.roles else None
         self.delivery = self._delivery() if "delivery" in settings.roles else None
         self.intake = Intake(
@@ -229,7 +279,7 @@ class Service:
 
         def register(conn: Any) -> None:
             installation.require_partitions(conn, partitions)
-            for name in (*(recipient.id for recipient in self.recipients), ROUTER):
+            for name in (*(recipient.id for recipient in self.recipients), *locals_of(self.settings)):
                 store.register_shards(conn, name, partitions)
 
         await self.ledger.write(register)
@@ -271,6 +321,7 @@ class Service:
         if self.delivery is not None:
             replays = ReplayRunner(self.ledger, self.ownership, self.clock)
             parts += [self._deliver, self._sweep_waiting, lambda: replays.run(self._stopping.is_set)]
+            parts += [self._sweep_timers] if self.settings.procedures.enabled else []
         if "ingress" in self.settings.roles:
             parts += [self._polling(source) for source in self._sources()]
         return parts
@@ -305,7 +356,10 @@ class Service:
 
         kit = delivery_kit(self.settings, self.codec, self.clock, self.ids, log)
         settings = DeliverySettings(self.settings.bus.partitions, grace=self.settings.delivery.grace)
-        return DeliveryService(self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings)
+        local = [self.procedures] if self.procedures is not None else []
+        return DeliveryService(
+            self.bus, self.ledger, self.ownership, self.recipients, kit, settings=settings, local=local
+        )
 
     async def _beat(self) -> None:
         """Keep the leases, whatever other parts wait for, until delivery has let go of them."""
@@ -328,6 +382,16 @@ class Service:
         while not self._stopping.is_set():
             with suppress(LedgerError):
                 lease = await self.ownership.hold(WAITING)
+                while lease is not None and await sweep.sweep(lease):
+                    if self.delivery is not None:
+                        self.delivery.outbox.wake()
+            await self._pause(SWEEP_EVERY)
+
+    async def _sweep_timers(self) -> None:
+        sweep = TimerSweep(self.ledger, self.clock, self.codec.encode)
+        while not self._stopping.is_set():
+            with suppress(LedgerError):
+                lease = await self.ownership.hold(TIMERS)
                 while lease is not None and await sweep.sweep(lease):
                     if self.delivery is not None:
                         self.delivery.outbox.wake()

@@ -86,6 +86,18 @@ class DeliverySection(Section):
     grace: Annotated[float, Field(ge=0)] = 20.0
 
 
+class ProceduresSection(Section):
+    """Interconnected procedures. ``definitions`` is a folder of further ones; ``overrides`` a file of the
+    jurisdiction's days off and make-up days; ``pauses`` says how a pause moves a due date there.
+    """
+
+    enabled: bool = False
+    definitions: Path | None = None
+    jurisdiction: str = "vn"
+    overrides: Path | None = None
+    pauses: Literal["working", "calendar"] = "working"
+
+
 class OperationSection(Section):
     """What an installation sets for one operation of a recipient; the rest is as the connector's manifest says."""
 
@@ -136,6 +148,7 @@ class Settings(BaseSettings):
     routing: RoutingSection = RoutingSection()
     identity: IdentitySection = IdentitySection()
     delivery: DeliverySection = DeliverySection()
+    procedures: ProceduresSection = ProceduresSection()
     recipients: dict[Annotated[str, Field(pattern=RECIPIENT_ID)], RecipientSection] = Field(default_factory=dict)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -34,7 +34,9 @@ from router.sdk.records import (
     DocumentStatus,
     Dossier,
     LandFile,
+    Overdue,
     Payment,
+    ProcedureSignal,
     Record,
     TaxNotice,
 )
@@ -50,6 +52,9 @@ ENDPOINTS: Final[Mapping[str, tuple[str, type[Record], Sequence[Field]]]] = {
     "document.sent": ("/api/van-ban", Document, mapping.DOCUMENT),
     "document.status_changed": ("/api/van-ban/trang-thai", DocumentStatus, mapping.DOCUMENT_STATE),
     "delivery.rejected": ("/api/phan-hoi", RejectionRecord, mapping.REPLY),
+    "dossier.overdue_detected": ("/api/nhac-viec", Overdue, mapping.OVERDUE),
+    "payment.refund_requested": ("/api/nhac-viec", Payment, mapping.REFUND),
+    "procedure.compensation_requested": ("/api/nhac-viec", ProcedureSignal, mapping.COMPENSATION),
 }
 LAND_ENDPOINT: Final = ("/api/lien-thong-dat-dai", LandFile, mapping.LAND)
 EARLY: Final = 30.0  # a token is renewed this many seconds before it ends

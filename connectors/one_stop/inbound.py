@@ -15,7 +15,16 @@ from router.sdk import DOCUMENT_ID, DOSSIER_CODE, BadRequest, Emission, Received
 from router.sdk.dates import COMPACT, local_date
 from router.sdk.fields import Field, read
 from router.sdk.national import PROGRESS
-from router.sdk.records import Document, DocumentStatus, Dossier, LandFile, ProgressLine, SupplementRound
+from router.sdk.records import (
+    Apology,
+    ComponentStatus,
+    Document,
+    DocumentStatus,
+    Dossier,
+    LandFile,
+    ProgressLine,
+    SupplementRound,
+)
 from router.sdk.webhooks import json_body, record_of, reply
 
 
@@ -40,6 +49,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "TienDo": Kind("dossier.progressed", ProgressLine, PROGRESS),
     "YeuCauBoSung": Kind("dossier.supplement_requested", SupplementRound, mapping.SUPPLEMENT),
     "DaBoSung": Kind("dossier.supplement_answered", SupplementRound, mapping.SUPPLEMENT),
+    "ThanhPhan": Kind("dossier.component_changed", ComponentStatus, mapping.COMPONENT),
+    "ThuXinLoi": Kind("dossier.apology_sent", Apology, mapping.APOLOGY),
     "HoSoDatDai": Kind("land.file_submitted", LandFile, mapping.LAND, "L1"),
     "BoSungDatDai": Kind("land.supplement_answered", LandFile, mapping.LAND, "L4"),
     "TraKetQuaDatDai": Kind("land.result_returned", LandFile, mapping.LAND, "L13"),
@@ -116,7 +127,7 @@ def _completed(kind: Kind, values: dict[str, Any], data: Any) -> dict[str, Any]:
         due = values.get("due_at")
         values = {**_AXES, **values, "raw_status": str(raw.get("TrangThaiHoSo", "")), "raw_level": raw.get("MucDo")}
         values["due_date"] = local_date(due) if due else None
-    elif kind.record is ProgressLine:
+    elif kind.record in (ProgressLine, ComponentStatus):
         values["raw_status"] = str(raw.get("TrangThai", ""))
     elif kind.record is LandFile:
         values["message"] = kind.land

@@ -195,6 +195,60 @@ REPLY: Final = (
     Field("NoiDung", "message"),
 )
 
+COMPONENT_STATE: Final = Codes(
+    {
+        "1": "RECEIVED",
+        "2": "SUPPLEMENT_REQUESTED",
+        "3": "ACCEPTED",
+        "4": "DONE",
+        "5": "RETURNED",
+        "6": "REFUSED",
+        "7": "FORWARDED",
+    }
+)
+COMPONENT: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("ThanhPhan", "component", required=True),
+    Field("TrangThai", "status", codes=COMPONENT_STATE, required=True),
+    Field("MaHoSoLT", "component_code"),
+    Field("DonVi", "agency"),
+    Field("SoKyHieu", "document_number"),
+    Field("LyDo", "reason"),
+    Field("ThoiDiem", "stated_at", format=COMPACT, required=True),
+)
+APOLOGY: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("SoKyHieu", "number"),
+    Field("LyDo", "reason", required=True),
+    Field("NgayHenTraTruoc", "old_due_date", format=SLASHED, day=True),
+    Field("NgayHenTraMoi", "new_due_date", format=SLASHED, day=True),
+    Field("HinhThucGui", "channel"),
+    Field("NgayGui", "sent_at", format=COMPACT, required=True),
+)
+OVERDUE: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("MaTTHC", "procedure", required=True),
+    Field("DonViXuLy", "agency", required=True),
+    Field("NgayHenTra", "due_date", format=SLASHED, day=True, required=True),
+    Field("ThoiDiem", "detected_at", format=COMPACT, required=True),
+)
+REFUND: Final = (
+    Field("MaHoSo", "code", required=True),
+    Field("MaThamChieu", "reference", required=True),
+    Field("MaGiaoDich", "transaction"),
+    Field("SoThongBaoThue", "notice_number"),
+    Field("SoTien", "amount", number=True, required=True),
+    Field("LyDo", "content"),
+    Field("ThoiDiem", "paid_at", format=COMPACT, required=True),
+)
+COMPENSATION: Final = (
+    Field("Buoc", "name", required=True),
+    Field("VaiTro", "role"),
+    Field("HinhThuc", "kind"),
+    Field("NoiDung", "text"),
+    Field("ThoiDiem", "stated_at", format=COMPACT, required=True),
+)
+
 
 def message(record: Record, table: Sequence[Field]) -> dict[str, Any]:
     """A record in the one-stop's words. A status that has no code here goes out as its source wrote it."""

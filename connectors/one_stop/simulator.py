@@ -35,6 +35,7 @@ class OneStopSimulator(Simulator):
         self.dossiers: dict[str, dict[str, Any]] = {}
         self.illegal: list[str] = []
         self.rejections: list[str] = []
+        self.reminders: dict[str, tuple[str, str]] = {}  # by event: its type and the dossier it is about
         self.tokens: set[str] = set()
         self._replies: set[Any] = set()
         self._messages = self._logins = 0
@@ -48,6 +49,7 @@ class OneStopSimulator(Simulator):
             ("/api/van-ban", "document", self._document),
             ("/api/van-ban/trang-thai", "document_status", self._document_status),
             ("/api/phan-hoi", "reply", self._reply),
+            ("/api/nhac-viec", "reminder", self._reminder),
         ):
             self.route("POST", path, operation, self._authorised(handler))
 
@@ -171,6 +173,18 @@ class OneStopSimulator(Simulator):
             self.rejections.append(str(body.get("MaSuKienGoc", "")))
         return _ok()
 
+    async def _reminder(self, request: Incoming) -> Outgoing:
+        """What the router found out; an overdue dossier gets its apology the same hour."""
+        body = request.json() or {}
+        kind, told = str(body.get("LoaiSuKien", "")), str(body.get("MaSuKien", ""))
+        code = str(body.get("MaHoSo", ""))
+        if told in self.reminders:
+            return answer_json({"code": "00", "message": "Bản tin đã tồn tại"})
+        self.reminders[told] = (kind, code)
+        if kind == "dossier.overdue_detected" and code in self.dossiers:
+            self._apologise(code, str(body.get("NgayHenTra", "")))
+        return _ok()
+
     # What it does with a dossier
 
     def _accept(self, code: str, land: Mapping[str, Any]) -> None:
@@ -200,6 +214,18 @@ class OneStopSimulator(Simulator):
         self._say("DaBoSung", answered, code, "supplement/4", (PORTAL,))
         file = {"SoBienNhan": code, "NgayHenTra": answered["NgayHenTraMoi"], "LyDo": "Đã bổ sung giấy tờ"}
         self._say("BoSungDatDai", file, code, "L4", (LAND,))
+
+    def _apologise(self, code: str, old_due: str) -> None:
+        letter = {
+            "MaHoSo": code,
+            "SoKyHieu": f"{len(self.reminders):02d}/PXL",
+            "LyDo": "Hồ sơ cần thêm thời gian thẩm định",
+            "NgayHenTraTruoc": old_due,
+            "NgayHenTraMoi": SLASHED.write(self._now() + timedelta(days=7)),
+            "HinhThucGui": "sms",
+            "NgayGui": self._stamp(),
+        }
+        self._say("ThuXinLoi", letter, code, "apology", ())
 
     def _finish(self, code: str) -> None:
         self._change(code, "9", kind="CoKetQua", NgayKetThucXuLy=self._stamp())

@@ -103,6 +103,7 @@ def demo_settings(world: World, data: Path, *, bus: str, ledger: str) -> Setting
             "http": {"port": 0},
             "identity": {"key": TOKEN},
             "delivery": {"grace": 5.0},
+            "procedures": {"enabled": True},
             "recipients": {
                 "portal": {
                     "connector": "national_portal",

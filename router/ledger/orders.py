@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -63,6 +64,11 @@ def pending(conn: Connection, leases: Collection[str], limit: int) -> list[Order
         )
         for r in conn.execute(query.limit(limit))
     ]
+
+
+def remember(conn: Connection, order: Order, args: Mapping[str, Any]) -> None:
+    """Store how far a walk through a shard has come; the order stays outstanding."""
+    conn.execute(update(orders).where(orders.c.id == order.id).values(args=dict(args)))
 
 
 def finish(conn: Connection, order: Order, result: OrderResult, *, now: int) -> None:

@@ -176,8 +176,8 @@ class _Run:
     def _pay(self, settled: Settled) -> None:
         before = self.instance.finance.suspended
         self.instance = replace(self.instance, finance=settled.finance)
-        code = self.instance.dossier.code
-        self.result.emissions += [signals.refund(code, each, self.now) for each in settled.refunds]
+        code, agency = self.instance.dossier.code, self.instance.dossier.agency
+        self.result.emissions += [signals.refund(code, agency, each, self.now) for each in settled.refunds]
         if bool(before) != bool(settled.finance.suspended):
             detail = f"{settled.finance.suspended} đồng: {settled.reason}"
             self.result.alerts.append(Alert("payment_suspended", code, detail, bool(settled.finance.suspended)))

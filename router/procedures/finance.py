@@ -34,6 +34,7 @@ _STATED: Final = {
 
 AMOUNT_MISMATCH: Final = "amount_mismatch"
 VOID_NOTICE: Final = "void_notice"
+_STATEMENT: Final = "completed "  # reference of what L11 says was paid, while no payment is known
 
 
 class Notice(NamedTuple):
@@ -203,7 +204,7 @@ def completed(finance: Finance, number: str, amount: int) -> Settled:
     rest = finance.open(notice)
     if amount not in (notice.total, rest):
         return Settled(finance, Verdict.SUSPENDED, AMOUNT_MISMATCH)
-    stated = Payment(f"completed {number}", "", number, rest, allocated=((number, rest),))
+    stated = Payment(_STATEMENT + number, "", number, rest, allocated=((number, rest),))
     return Settled(_with_paid(replace(finance, payments=(*finance.payments, stated))), Verdict.APPLIED)
 
 
@@ -217,6 +218,7 @@ def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
     if (before := _same(finance.payments, payment)) is not None:
         mismatch = before.amount != payment.amount
         return Settled(finance, Verdict.NOTED, AMOUNT_MISMATCH if mismatch else "already_confirmed")
+    finance = _without_statement(finance, payment.notice)
     if not payment.notice and not finance.generation:
         fee = payment._replace(fee=payment.amount)
         return Settled(replace(finance, payments=(*finance.payments, fee)), Verdict.APPLIED)
@@ -229,6 +231,14 @@ def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
     verdict = Verdict.SUSPENDED if placed.suspended else Verdict.APPLIED
     refunds = (_refund(placed, placed.refunded),) if placed.refunded else ()
     return Settled(after, verdict, placed.reason, refunds)
+
+
+def _without_statement(finance: Finance, notice: str) -> Finance:
+    """Without what the treasury alone had stated of a notice: now its payment itself is known."""
+    payments = tuple(payment for payment in finance.payments if payment.reference != _STATEMENT + notice)
+    if not notice or len(payments) == len(finance.payments):
+        return finance
+    return _with_paid(replace(finance, payments=payments))
 
 
 def withdrawn(finance: Finance) -> Settled:

@@ -22,7 +22,7 @@ def key_of_document(document_id: str) -> str:
     return str(key_of(DOCUMENT_ID, document_id))
 
 
-def refund(code: str, back: Refund, at: int) -> Emit:
+def refund(code: str, agency: str, back: Refund, at: int) -> Emit:
     """Money is to be given back: a payment record of phase REFUND."""
     record: dict[str, Any] = {
         "phase": "REFUND",
@@ -40,7 +40,7 @@ def refund(code: str, back: Refund, at: int) -> Emit:
         "status": "PAID",
         "receipts": [],
     }
-    return Emit("payment.refund_requested", record)
+    return Emit("payment.refund_requested", record, addressed_to=agency)
 
 
 def overdue(instance: Instance, at: int) -> Emit:

@@ -64,6 +64,15 @@ def test_the_end_of_the_land_file_waits_for_the_money() -> None:
     assert story.nodes == {"result"}
 
 
+def test_what_the_treasury_states_and_the_evidence_that_follows_are_one_payment() -> None:
+    story = noticed()
+    assert story.event("tax.obligation_completed", notice="TB2", amount=500_000) is Verdict.APPLIED
+    assert story.pays(500_000, "TB2") is Verdict.APPLIED
+    assert story.event("tax.obligation_completed", notice="TB2", amount=500_000) is Verdict.NOTED
+    assert not story.emissions("payment.refund_requested")
+    assert balance(story.instance.finance).received == 500_000
+
+
 def test_a_second_request_voids_the_notices_and_asks_for_the_refund_of_what_was_paid() -> None:
     story = paid()
     assert story.request(2) is Verdict.APPLIED

@@ -1,0 +1,108 @@
+"""Rows of procedure instances: read in one batch, written with a version check, their logs only ever added to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from router.errors import StaleVersion
+from router.ledger.faults import to_json
+from router.ledger.lists import among
+from router.ledger.procedure_tables import dossier, due_move, instance, instance_event, timer
+from router.ledger.upsert import insert_new, insert_one_new, put
+
+
+class Stored(NamedTuple):
+    """An instance as it is stored."""
+
+    key: bytes
+    version: int
+    state: Mapping[str, Any]
+
+
+class DueTimer(NamedTuple):
+    """A timer whose time has come."""
+
+    key: bytes
+    name: str
+    version: int
+    due: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """All rows that one step writes. ``row`` is the instance's; ``expected`` its version before (0: it is new)."""
+
+    key: bytes
+    expected: int
+    row: Mapping[str, Any]
+    events: Sequence[Mapping[str, Any]] = ()
+    timers_gone: Collection[str] = ()
+    timers_set: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] | None = None
+    moves: Sequence[Mapping[str, Any]] = ()
+
+
+def load(conn: Connection, keys: Collection[bytes]) -> dict[bytes, Stored]:
+    """The instances of these keys that exist."""
+    found = conn.execute(select(instance).where(instance.c.key.in_(list(keys))))
+    return {row.key: Stored(row.key, row.version, row.state) for row in found}
+
+
+def write(conn: Connection, changes: Changes) -> None:
+    """Write a step. Raises ``StaleVersion`` if the instance is not in the version the step was computed from."""
+    to_json(changes.row["state"])  # refuses what PostgreSQL cannot read back
+    if changes.expected == 0:
+        if not insert_one_new(conn, instance, {"key": changes.key, **changes.row}):
+            raise StaleVersion("the instance exists already")
+    else:
+        mine = (instance.c.key == changes.key) & (instance.c.version == changes.expected)
+        if conn.execute(update(instance).where(mine).values(**changes.row)).rowcount != 1:
+            raise StaleVersion("the instance changed meanwhile")
+    if changes.events:
+        conn.execute(insert(instance_event), [{"key": changes.key, **event} for event in changes.events])
+    if changes.timers_gone:
+        gone = (timer.c.key == changes.key) & timer.c.name.in_(list(changes.timers_gone))
+        conn.execute(delete(timer).where(gone))
+    for name, due in changes.timers_set.items():
+        put(conn, timer, {"key": changes.key, "name": name, "version": changes.row["version"], "due": due})
+    if changes.facts is not None:
+        put(conn, dossier, {"key": changes.key, **changes.facts})
+    insert_new(conn, due_move, [{"key": changes.key, **move} for move in changes.moves])
+
+
+def due_timers(conn: Connection, *, now: int, limit: int) -> list[DueTimer]:
+    """Timers whose time has come, oldest first. ``now`` is business time, µs UTC."""
+    query = select(timer).where(timer.c.due <= now).order_by(timer.c.due).limit(limit)
+    return [DueTimer(row.key, row.name, row.version, row.due) for row in conn.execute(query)]
+
+
+def drop_timers(conn: Connection, timers: Collection[DueTimer]) -> None:
+    """Remove timers that have been turned into events."""
+    for each in timers:
+        same = (timer.c.key == each.key) & (timer.c.name == each.name) & (timer.c.due == each.due)
+        conn.execute(delete(timer).where(same))
+
+
+def page(conn: Connection, after: bytes, limit: int, *, open_only: bool = True) -> list[Stored]:
+    """Instances in the order of their keys, behind ``after``."""
+    query = select(instance).where(instance.c.key > after).order_by(instance.c.key).limit(limit)
+    if open_only:
+        query = query.where(instance.c.closed_at.is_(None))
+    return [Stored(row.key, row.version, row.state) for row in conn.execute(query)]
+
+
+def log(conn: Connection, key: bytes) -> list[Mapping[str, Any]]:
+    """An instance's log, first line first."""
+    query = select(instance_event).where(instance_event.c.key == key).order_by(instance_event.c.number)
+    return [dict(row._mapping) for row in conn.execute(query)]
+
+
+def logs(conn: Connection, keys: Collection[bytes]) -> Iterator[Mapping[str, Any]]:
+    """The logs of several instances, each in its order."""
+    query = select(instance_event).where(among(conn, instance_event.c.key, keys))
+    for row in conn.execute(query.order_by(instance_event.c.key, instance_event.c.number)):
+        yield dict(row._mapping)

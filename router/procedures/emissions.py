@@ -1,0 +1,101 @@
+"""What instances send, as outbox rows: events on their own key, signals to others, refused events to a person. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from router.events import (
+    CE_ADDRESSED_TO,
+    CE_CAUSATION_ID,
+    CE_CORRELATION_ID,
+    CE_DOSSIER,
+    CE_ID,
+    CE_PRIORITY,
+    CE_PROCEDURE,
+    CE_SOURCE,
+    CE_SPECVERSION,
+    CE_SUBJECT,
+    CE_TIME,
+    CE_TYPE,
+    LGSP_DETAIL,
+    LGSP_ORIGIN,
+    LGSP_REASON,
+    ROUTER,
+    Header,
+    derived_id,
+    header,
+    input_topic_of,
+    topic_of,
+)
+from router.ledger.instances import DueTimer
+from router.ledger.local import LocalWork
+from router.ledger.rows import Body, Emission, Shard
+from router.procedures.effects import Emit, Refused
+
+SOURCE: Final = "procedures"
+ILLEGAL: Final = "illegal_transition"
+_KEPT: Final = (CE_DOSSIER, CE_PROCEDURE, CE_PRIORITY, CE_CORRELATION_ID)
+
+
+class Original(NamedTuple):
+    """A delivery's bytes, and its offset on ``lgsp.to.procedures``."""
+
+    offset: int
+    body: Body
+
+
+def emitted(
+    shard: Shard, work: LocalWork, number: int, emit: Emit, encode: Callable[[str, Mapping[str, Any]], bytes],
+    at: datetime,
+) -> Emission:  # fmt: skip
+    """An emission of a step. Its id follows from the delivery, its version and the number: the same when computed
+    again.
+    """
+    delivery = work.delivery
+    own_id = derived_id("procedures", shard.partition, delivery.seq, delivery.version, number)
+    headers: list[Header] = [
+        *_head(own_id, emit.type, delivery.subject, at),
+        (CE_CAUSATION_ID, delivery.event_id.encode()),
+    ]
+    headers += [(name, value) for name in _KEPT if (value := header(work.body.headers, name)) is not None]
+    if emit.addressed_to:
+        headers.append((CE_ADDRESSED_TO, emit.addressed_to.encode()))
+    payload = encode(emit.type, emit.record)
+    if emit.key:  # to another instance: the way back to this recipient that is allowed
+        return Emission(topic_of(SOURCE), -1, UUID(emit.key).bytes, payload, headers)
+    return Emission(input_topic_of(emit.type), shard.partition, delivery.key, payload, headers)
+
+
+def timer_event(timer: DueTimer, payload: bytes, at: datetime) -> Emission:
+    """A timer that came due, as an event on its instance's key."""
+    own_id = derived_id("timer", timer.key.hex(), timer.name, timer.version, timer.due)
+    return Emission(topic_of(SOURCE), -1, timer.key, payload, _head(own_id, "procedure.timer_due", "", at))
+
+
+def dead_letter(shard: Shard, key: bytes, refused: Refused, original: Original) -> Emission:
+    """A refused event for a person to look at. It has an id of its own, so that its replay comes back here and is
+    judged by what is known then; other recipients had the original and never see it.
+    """
+    own_id = derived_id("illegal", refused.event.source, refused.event.id)
+    headers = [(name, own_id.encode() if name == CE_ID else value) for name, value in original.body.headers]
+    headers = [pair for pair in headers if pair[0] not in (LGSP_REASON, LGSP_DETAIL, LGSP_ORIGIN)]
+    headers += [
+        (LGSP_REASON, ILLEGAL.encode()),
+        (LGSP_DETAIL, refused.why.encode()),
+        (LGSP_ORIGIN, f"{topic_of(SOURCE)}/{shard.partition}/{original.offset}".encode()),
+    ]
+    return Emission(topic_of(ROUTER), shard.partition, key, original.body.value, headers)
+
+
+def _head(own_id: str, event_type: str, subject: str, at: datetime) -> list[Header]:
+    return [
+        (CE_SPECVERSION, b"1.0"),
+        (CE_ID, own_id.encode()),
+        (CE_SOURCE, SOURCE.encode()),
+        (CE_TYPE, event_type.encode()),
+        (CE_SUBJECT, subject.encode()),
+        (CE_TIME, at.isoformat().encode()),
+    ]

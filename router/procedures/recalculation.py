@@ -1,0 +1,58 @@
+"""Due dates of a shard's open dossiers by another version of the calendar: an order, walked in pages by its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from router.events import partition_of
+from router.ledger import instances, orders
+from router.ledger.rows import Order, OrderResult, Shard
+from router.procedures import dues
+from router.procedures.dues import Clockwork
+from router.procedures.effects import Step
+from router.procedures.engine import timers
+from router.procedures.library import Library
+from router.procedures.rows import changes_of, instance_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+PAGE: Final = 200
+
+
+def recalculate(
+    conn: Connection, shard: Shard, order: Order, library: Library, clockwork: Clockwork,
+    level_of: Callable[[str], str], now: int,
+) -> OrderResult | None:  # fmt: skip
+    """One page; None while more are left. ``order.args``: ``partitions`` of the installation, and the cursor, which is
+    stored with the order, so that a restart goes on where it was.
+    """
+    partitions = int(order.args["partitions"])
+    after, moved = bytes.fromhex(str(order.args.get("after", ""))), int(order.args.get("moved", 0))
+    page = instances.page(conn, after, PAGE)
+    for stored in page:
+        if partition_of(stored.key, partitions) == shard.partition:
+            moved += _one(conn, stored, library, clockwork, level_of, now)
+    if len(page) < PAGE:
+        return OrderResult(True, f"{moved} due dates moved by calendar {clockwork.calendar.version}")
+    args = {**order.args, "after": page[-1].key.hex(), "moved": moved}
+    orders.remember(conn, order, args)
+    return None
+
+
+def _one(
+    conn: Connection, stored: instances.Stored, library: Library, clockwork: Clockwork,
+    level_of: Callable[[str], str], now: int,
+) -> int:  # fmt: skip
+    before = instance_of(stored)
+    definition = library.pinned(before.procedure, before.definition)
+    if definition.subject != "dossier" or before.due.calendar == clockwork.calendar.version:
+        return 0
+    due = dues.recalculated(before.due, definition, clockwork, before.dossier.accepted_at, now)
+    after = replace(before, due=due)
+    step = Step(after, timers=timers(after, definition, clockwork))
+    standing = timers(before, definition, clockwork)
+    instances.write(conn, changes_of(stored.key, before, standing, step, level_of))
+    return int(len(due.whole) != len(before.due.whole))

@@ -1,0 +1,176 @@
+"""The local recipient ``procedures``: deliveries become steps of instances, and steps become rows of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, CE_TIME, text_header
+from router.ledger import alerts, instances, store
+from router.ledger.instances import Changes, Stored
+from router.ledger.local import LocalEffect, LocalWork
+from router.ledger.rows import Emission, Order, OrderResult, Shard, State
+from router.ports import Clock, Ledger
+from router.procedures import dues, emissions
+from router.procedures.definition import Definition
+from router.procedures.dues import Clockwork
+from router.procedures.effects import Alert, Refused, Step
+from router.procedures.engine import TIMER_DUE, opened, step, timers
+from router.procedures.facts import facts_of
+from router.procedures.instance import Event, Instance
+from router.procedures.library import Library
+from router.procedures.recalculation import recalculate
+from router.procedures.rows import changes_of, instance_of
+from router.procedures.status import Status
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+PROCEDURES: Final = "procedures"
+
+
+class Procedures:
+    """See ``LocalRecipient``. ``decode`` and ``encode`` are the codec's; ``level_of`` tells an agency code's level."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        library: Library,
+        clockwork: Clockwork,
+        *,
+        decode: Callable[[bytes], Mapping[str, Any]],
+        encode: Callable[[str, Mapping[str, Any]], bytes],
+        level_of: Callable[[str], str],
+    ) -> None:
+        self._ledger, self._clock, self._library, self._clockwork = ledger, clock, library, clockwork
+        self._decode, self._encode, self._level_of = decode, encode, level_of
+
+    @property
+    def id(self) -> str:
+        """Its name; its topic is ``lgsp.to.procedures``."""
+        return PROCEDURES
+
+    async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
+        """A step for each work. Raises the codec's errors for a payload that cannot be read."""
+        keys = {work.delivery.key for work in works}
+        found = await self._ledger.read(lambda conn: instances.load(conn, keys))
+        now = dues.micros(self._clock.business())
+        steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
+        refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
+        originals = await self._originals(refused) if refused else {}
+        return [self._effect(shard, work, made, originals) for work, made in zip(works, steps, strict=True)]
+
+    def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
+        """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
+        return recalculate(conn, shard, order, self._library, self._clockwork, self._level_of, now)
+
+    def _step(
+        self, shard: Shard, work: LocalWork, stored: Stored | None, now: int
+    ) -> tuple[Instance | None, Definition, Step] | None:
+        event = self._event(shard, work)
+        before = instance_of(stored) if stored is not None else None
+        if before is None and event.type == TIMER_DUE:
+            return None  # of an instance that is gone
+        key = str(UUID(bytes=work.delivery.key))
+        definition, instance = self._pinned(event, before, text_header(work.body.headers, CE_PROCEDURE), key, now)
+        return before, definition, step(definition, instance, event, self._clockwork, now)
+
+    def _event(self, shard: Shard, work: LocalWork) -> Event:
+        delivery, headers = work.delivery, work.body.headers
+        facts = facts_of(delivery.event_type, self._decode(work.body.value), text_header(headers, CE_ADDRESSED_TO))
+        occurred = _micros(text_header(headers, CE_TIME), delivery.accepted_at)
+        return Event(
+            delivery.event_type, delivery.source, delivery.event_id, occurred, delivery.accepted_at, facts,
+            shard.id, delivery.seq,
+        )  # fmt: skip
+
+    def _pinned(
+        self, event: Event, before: Instance | None, procedure: str, key: str, now: int
+    ) -> tuple[Definition, Instance]:
+        """The definition an instance runs by: chosen by what is known until acceptance, pinned from then on."""
+        day = dues.day_of(now)
+        if event.type.startswith("document.") or (before is not None and before.procedure == "official_document"):
+            definition = self._library.for_document(day)
+            fresh = before is None
+        else:
+            code = str(event.facts.get("procedure") or procedure or (before.dossier.procedure if before else ""))
+            definition = self._library.for_dossier(code, day)
+            fresh = before is None or (before.status <= Status.SUBMITTED and not before.passed)
+        if before is not None and not fresh:
+            return self._library.pinned(before.procedure, before.definition), before
+        if before is None:
+            return definition, opened(definition, now, key)
+        begun = opened(definition, before.opened_at, key)
+        kept = replace(
+            before,
+            procedure=begun.procedure,
+            definition=begun.definition,
+            tokens=begun.tokens,
+            variables=begun.variables,
+        )
+        return definition, kept
+
+    async def _originals(self, refused: Mapping[tuple[int, int], Refused]) -> dict[tuple[int, int], emissions.Original]:
+        """The bytes of refused events, and where they stood."""
+
+        def read(conn: Connection) -> dict[tuple[int, int], emissions.Original]:
+            found: dict[tuple[int, int], emissions.Original] = {}
+            for shard, seq in refused:
+                delivery, body = store.one(conn, shard, seq), store.bodies(conn, shard, [seq]).get(seq)
+                if delivery is not None and body is not None:
+                    found[shard, seq] = emissions.Original(delivery.offset, body)
+            return found
+
+        return await self._ledger.read(read)
+
+    def _effect(
+        self,
+        shard: Shard,
+        work: LocalWork,
+        made: tuple[Instance | None, Definition, Step] | None,
+        originals: Mapping[tuple[int, int], emissions.Original],
+    ) -> LocalEffect:
+        if made is None:
+            return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
+        before, definition, result = made
+        standing = timers(before, definition, self._clockwork) if before is not None else {}
+        if work.delivery.event_type == TIMER_DUE:
+            standing.pop(_timer_of(result), None)  # its row went when it became this event
+        changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
+        sent: list[Emission] = [
+            emissions.emitted(shard, work, number, emit, self._encode, self._clock.business())
+            for number, emit in enumerate(result.emissions)
+        ]
+        for each in result.refused:
+            if (original := originals.get((each.event.shard, each.event.seq))) is not None:
+                sent.append(emissions.dead_letter(shard, work.delivery.key, each, original))
+        receipt = {"verdict": result.log[0].verdict.value, "flags": list(result.log[0].flags)}
+        write = partial(_write, changes=changes, raised=result.alerts, now=self._clock.now())
+        return LocalEffect(State.DELIVERED, receipt=receipt, emissions=sent, write=write)
+
+
+def _write(conn: Connection, *, changes: Changes, raised: Sequence[Alert], now: int) -> None:
+    instances.write(conn, changes)
+    for alert in raised:
+        if alert.raised:
+            alerts.raise_alert(conn, alert.name, alert.subject, alert.detail, now=now)
+        else:
+            alerts.clear_alert(conn, alert.name, alert.subject, now=now)
+
+
+def _timer_of(result: Step) -> str:
+    return next((str(line.event.facts.get("name")) for line in result.log if line.event.type == TIMER_DUE), "")
+
+
+def _micros(text: str, otherwise: int) -> int:
+    """An RFC 3339 instant as µs UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
+    return dues.micros(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

@@ -1,0 +1,54 @@
+"""The sweep over timers: those that came due in business time become events of their instance, through the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from router.ledger import instances, outbox, store
+from router.ledger.rows import Lease
+from router.ports import Clock, Ledger
+from router.procedures import dues, emissions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+LEASE: Final = "timers"
+PAGE: Final = 200
+
+
+class TimerSweep:
+    """Works under the lease ``timers``; its outbox rows belong to that lease."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, encode: Callable[[str, Mapping[str, Any]], bytes]) -> None:
+        self._ledger, self._clock, self._encode = ledger, clock, encode
+
+    async def sweep(self, lease: Lease) -> int:
+        """Turn one page into events; how many. 0 as well when the lease is not ours (any more)."""
+        at = self._clock.business()
+        now = dues.micros(at)
+        if not await self._ledger.read(lambda conn: instances.due_timers(conn, now=now, limit=1)):
+            return 0
+
+        def move(conn: Connection) -> int:
+            if not store.fence(conn, [lease]):
+                return 0
+            due = instances.due_timers(conn, now=now, limit=PAGE)
+            outbox.add(conn, lease.name, [emissions.timer_event(timer, self._payload(timer.name), at) for timer in due])
+            instances.drop_timers(conn, due)
+            return len(due)
+
+        return await self._ledger.write(move)
+
+    def _payload(self, name: str) -> bytes:
+        record = {
+            "procedure": "",
+            "definition": 0,
+            "name": name,
+            "related_key": None,
+            "role": None,
+            "kind": None,
+            "text": None,
+            "stated_at": self._clock.business(),
+        }
+        return self._encode("procedure.timer_due", record)
