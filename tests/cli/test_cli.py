@@ -126,3 +126,20 @@ def test_the_service_starts_answers_and_stops_by_a_signal(tmp_path: Path) -> Non
             assert b"lgsp_routed_total" in answer.read()
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
+
+
+def test_the_demos_dossiers_ran_by_their_definition_and_are_judged_the_same_again(played: Path) -> None:
+    histories = lgsp(played, "procedures", "replay-histories", "--ledger")
+    assert histories.startswith("9 histories, nothing is judged otherwise")
+    listed = json.loads(lgsp(played, "procedures", "list", "--json"))
+    assert {"land_transfer", "official_document"} <= {row["procedure"] for row in listed}
+
+
+def test_a_definition_is_linted_shown_and_drawn(tmp_path: Path) -> None:
+    assert json.loads(lgsp(tmp_path, "procedures", "lint", "--json"))[0]["fault"] is False
+    assert "Cơ quan thuế" in lgsp(tmp_path, "procedures", "show", "land_transfer")
+    lgsp(tmp_path, "procedures", "draw", "land_transfer", "--output", "drawn.svg")
+    assert (tmp_path / "drawn.svg").read_text("utf-8").startswith("<svg")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("procedure: broken\nversion: 0\n", "utf-8")
+    assert "line 2, version" in lgsp(tmp_path, "procedures", "lint", str(broken), code=1)

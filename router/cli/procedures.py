@@ -1,0 +1,198 @@
+"""Commands on procedure definitions: list, lint, show, draw, and play recorded histories again."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from router.cli import output
+from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, run, settings_of
+from router.clock import SystemClock
+from router.errors import ConfigError
+from router.ledger import instances
+from router.ports import Ledger
+from router.procedures.calendar import load_calendar
+from router.procedures.definition import Definition, plain
+from router.procedures.definitions_file import linted, load_definitions, shipped_definitions
+from router.procedures.draw import as_svg, as_text
+from router.procedures.dues import Clockwork, PauseRule
+from router.procedures.histories import History, compare
+from router.procedures.library import Library
+from router.service import build_ledger
+from router.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
+LangOption = Annotated[str, typer.Option("--lang", help="vi or en.")]
+NameArgument = Annotated[str, typer.Argument(help="Name, or name/version, or a YAML file.")]
+PAGE = 200
+
+
+@app.command("list", epilog="Example: lgsp procedures list --json")
+def list_definitions(config: ConfigOption = None, lang: LangOption = "vi", json: JsonOption = False) -> None:
+    """List all definitions with their versions."""
+    rows = [
+        {
+            "procedure": each.procedure,
+            "version": each.version,
+            "title": getattr(each.title, lang),
+            "codes": ", ".join(each.codes),
+            "working_days": float(each.budget) if each.budget is not None else None,
+            "nodes": len(each.nodes),
+        }
+        for each in sorted(_library(config).definitions.values(), key=lambda each: each.name)
+    ]
+    output.listing(rows, as_json=json, empty="There are no definitions.")
+
+
+@app.command(epilog="Example: lgsp procedures lint my_procedure.yaml")
+def lint(
+    file: Annotated[list[Path] | None, typer.Argument(help="YAML files; without any: all shipped ones.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what is wrong or odd about definitions, with file and line. Exit 1 for a fault."""
+    rows: list[dict[str, Any]] = []
+    for name, text in _texts(file):
+        try:
+            _, findings = linted(text, name)
+        except ConfigError as error:
+            rows.append({"file": name, "line": None, "fault": True, "text": str(error)})
+            continue
+        rows += [{"file": name, "line": line, "fault": f.fault, "text": f.text} for line, f in findings]
+    output.listing(rows, as_json=json, empty="Nothing to find.")
+    if any(row["fault"] for row in rows):
+        raise typer.Exit(REFUSED)
+
+
+@app.command(epilog="Example: lgsp procedures show land_transfer --lang en")
+def show(name: NameArgument, config: ConfigOption = None, lang: LangOption = "vi", json: JsonOption = False) -> None:
+    """Print a definition: its agencies, nodes and ways."""
+    definition = _named(name, config)
+    if json:
+        output.document(plain(definition), as_json=True)
+    else:
+        output.line(as_text(definition, lang))
+
+
+@app.command(epilog="Example: lgsp procedures draw land_transfer --output land_transfer.svg")
+def draw(
+    name: NameArgument,
+    config: ConfigOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="SVG file; without it: text on the screen.")
+    ] = None,
+    lang: LangOption = "vi",
+) -> None:
+    """Draw a definition with the agencies as swim lanes."""
+    definition = _named(name, config)
+    if out is None:
+        output.line(as_text(definition, lang))
+        return
+    out.write_text(as_svg(definition, lang), "utf-8")
+    output.line(f"{out}: {len(definition.nodes)} nodes")
+
+
+@app.command("replay-histories", epilog="Example: lgsp procedures replay-histories --ledger --newest")
+def replay_histories(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of recorded histories (*.json).")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Those of the ledger.")] = False,
+    newest: Annotated[bool, typer.Option("--newest", help="Under the newest versions, not the pinned ones.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Play recorded histories with these definitions and this engine; exit 1 if anything is judged otherwise."""
+    if (folder is None) == (not ledger):
+        output.error("lgsp: name a folder, or --ledger")
+        raise typer.Exit(MISCONFIGURED)
+    settings = _settings(config)
+    library = _library(config)
+    section = settings.procedures
+    clockwork = Clockwork(load_calendar(section.jurisdiction, section.overrides), PauseRule(section.pauses))
+    histories = list(_from_folder(folder)) if folder is not None else run(_from_ledger(settings))
+    rows = [found._asdict() for each in histories for found in compare(each, library, clockwork, newest=newest)]
+    output.listing(rows, as_json=json, empty=f"{len(histories)} histories, nothing is judged otherwise.")
+    if rows:
+        raise typer.Exit(REFUSED)
+
+
+def _from_folder(folder: Path) -> Iterator[History]:
+    for file in sorted(folder.glob("*.json")):
+        try:
+            yield History.read(file.name, jsons.loads(file.read_text("utf-8")))
+        except (OSError, ValueError, KeyError) as error:
+            output.error(f"lgsp: {file}: no history ({type(error).__name__}: {error})")
+            raise typer.Exit(MISCONFIGURED) from None
+
+
+async def _from_ledger(settings: Settings) -> list[History]:
+    ledger = build_ledger(settings, SystemClock())
+    await ledger.open()
+    try:
+        return [history async for history in _pages(ledger)]
+    finally:
+        await ledger.close()
+
+
+async def _pages(ledger: Ledger) -> AsyncIterator[History]:
+    after = b""
+    while True:
+        page = await ledger.read(partial(instances.page, after=after, limit=PAGE, open_only=False))
+        for stored in page:
+            lines = await ledger.read(partial(instances.log, key=stored.key))
+            state = stored.state
+            yield History(stored.key.hex(), state["procedure"], state["definition"], state["end_state"], lines)
+        if len(page) < PAGE:
+            return
+        after = page[-1].key
+
+
+def _settings(config: ConfigOption) -> Settings:
+    try:
+        return settings_of(config)
+    except ConfigError as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(MISCONFIGURED) from None
+
+
+def _library(config: ConfigOption) -> Library:
+    folder = _settings(config).procedures.definitions
+    try:
+        return Library([*shipped_definitions(), *(load_definitions(folder) if folder is not None else ())])
+    except ConfigError as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(MISCONFIGURED) from None
+
+
+def _named(name: str, config: ConfigOption) -> Definition:
+    if name.endswith((".yaml", ".yml")):
+        try:
+            return linted(Path(name).read_text("utf-8"), name)[0]
+        except (OSError, ConfigError) as error:
+            output.error(f"lgsp: {error}")
+            raise typer.Exit(MISCONFIGURED) from None
+    procedure, _, version = name.partition("/")
+    found = [each for each in _library(config).definitions.values() if each.procedure == procedure]
+    fit = [each for each in found if not version or str(each.version) == version]
+    if not fit:
+        output.error(f"lgsp: there is no definition {name}; `lgsp procedures list` names them")
+        raise typer.Exit(REFUSED)
+    return max(fit, key=lambda each: each.version)
+
+
+def _texts(named: list[Path] | None) -> Iterator[tuple[str, str]]:
+    if named:
+        for file in named:
+            try:
+                yield str(file), file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                output.error(f"lgsp: {file}: {error}")
+                raise typer.Exit(MISCONFIGURED) from None
+        return
+    folder = files("router.procedures") / "definitions"
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        yield entry.name, entry.read_text("utf-8")

@@ -1,0 +1,132 @@
+"""Definitions at the door: what is refused, with its line, and how they are drawn and played again."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from router.errors import ConfigError
+from router.procedures.definitions_file import linted, parse_definition, shipped_definitions
+from router.procedures.draw import as_svg, as_text
+from router.procedures.expression import Expression
+from router.procedures.histories import History, compare
+from router.procedures.library import Library
+from tests.procedures.story import CLOCKWORK
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+LIBRARY = Library(shipped_definitions())
+GOOD = """procedure: trial
+version: 1
+title: {vi: Thử, en: Trial}
+source: a test
+codes: ["9.000001*"]
+roles: {office: {vi: Cơ quan, en: office}}
+variables: {asked: []}
+start: work
+nodes:
+  work:
+    kind: task
+    role: office
+    title: {vi: Làm, en: Work}
+    edges:
+      - {event: "dossier.*", when: event.status == 9, to: done}
+    compensation: {kind: none, text: nothing}
+  done: {kind: end, state: done, title: {vi: Xong, en: Done}}
+"""
+
+
+def test_a_good_definition_has_nothing_to_find() -> None:
+    _, findings = linted(GOOD, "trial.yaml")
+    assert findings == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "says"),
+    [
+        ("to: done", "to: gone", 15, "there is no node `gone`"),
+        ("role: office\n", "role: police\n", 12, "there is no role `police`"),
+        ('event: "dossier.*"', "event: dossier.finished", 15, "there is no event type"),
+        ("event.status == 9", "event.stauts == 9", 15, "`event.stauts` does not exist"),
+        ("event.status == 9", "finance.complete", 15, "belongs into `needs`"),
+        ("event.status == 9", "status == 9", 15, "`status` is no name here"),
+        ("event.status == 9", "__import__('os')", 15, "Call is not allowed"),
+        ("event.status == 9", "event.status ==", 15, "is not an expression"),
+        ("kind: task", "kind: chore", 11, "Input should be"),
+        ("state: done, ", "", 17, "an end has a `state`"),
+        ("start: work", "start: done", 10, "no way leads here"),
+        ("version: 1", "version: 1\nversion: 2", 3, "stands there twice"),
+        ("roles:", "rolls:", 1, "Field required"),
+        ("    edges:\n", "    timeout: {after: 5 days, to: done}\n    edges:\n", 14, "a duration is like"),
+        ("kind: task", "kind: fan_out\n    branches: [done]", 10, "a fan_out goes on by its branches alone"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(before: str, after: str, line: int, says: str) -> None:
+    assert before in GOOD
+    with pytest.raises(ConfigError) as raised:
+        parse_definition(GOOD.replace(before, after, 1), "trial.yaml")
+    assert says in str(raised.value)
+    assert raised.value.key.startswith(f"line {line}") or "twice" in says
+
+
+def test_a_wait_without_an_end_is_remarked_and_not_refused() -> None:
+    text = GOOD.replace("kind: task", "kind: manual").replace("    compensation: {kind: none, text: nothing}\n", "")
+    _, findings = linted(text, "trial.yaml")
+    assert [(line, finding.fault) for line, finding in findings] == [(10, False)]
+
+
+def test_the_most_exact_code_wins_and_others_run_as_any_dossier() -> None:
+    library = Library([*shipped_definitions(), parse_definition(GOOD, "trial.yaml")])
+    day = date(2025, 8, 4)
+    assert library.for_dossier("9.000001.000.00.00.H56", day).procedure == "trial"
+    assert library.for_dossier("1.012783", day).procedure == "land_transfer"
+    assert library.for_dossier("8.888888", day).procedure == "any_dossier"
+    assert library.for_dossier("", day).procedure == "any_dossier"
+
+
+def test_two_of_one_version_are_refused() -> None:
+    with pytest.raises(ConfigError):
+        Library([parse_definition(GOOD, "a.yaml"), parse_definition(GOOD, "b.yaml")])
+
+
+@pytest.mark.parametrize("shape", shipped_definitions(), ids=lambda shape: shape.name)
+def test_every_definition_is_drawn_with_all_its_nodes(shape) -> None:
+    drawn = ET.fromstring(as_svg(shape, "vi"))
+    titles = {node.text for node in drawn.iter("{http://www.w3.org/2000/svg}title")}
+    assert {node.title.vi for node in shape.nodes.values()} <= titles
+    told = as_text(shape, "en")
+    assert all(f" {name}:" in told for name, node in shape.nodes.items() if node.role or node.kind)
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+def test_a_recorded_history_is_judged_as_it_was(file: Path) -> None:
+    history = History.read(file.name, json.loads(file.read_text("utf-8")))
+    assert compare(history, LIBRARY, CLOCKWORK) == []
+
+
+def test_a_history_that_is_judged_otherwise_is_found() -> None:
+    values = json.loads(HISTORIES[0].read_text("utf-8"))
+    values["events"][0]["verdict"] = "illegal_transition"
+    values["end_state"] = "lost"
+    found = compare(History.read("h", values), LIBRARY, CLOCKWORK)
+    assert [(each.number, each.recorded) for each in found] == [(0, "illegal_transition"), (-1, "lost")]
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("event.status in [1, 2] and not vars.late", True),
+        ("event.status == 3 or vars.count + 1 > 4", False),
+        ("event.missing > 3", False),
+        ("event.missing == null", True),
+        ("event.name in vars.names", True),
+        ("event.name > 3", False),
+        ("1 < event.status <= 2", True),
+    ],
+)
+def test_guards_compare_what_is_there(text: str, holds: bool) -> None:
+    scope = {"event": {"status": 2, "name": "a"}, "vars": {"late": False, "count": 3, "names": ["a"]}}
+    assert Expression(text).holds(scope) is holds
