@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from router.bus.local import LocalSubscription
@@ -13,7 +13,7 @@ from router.events import Fetched, Message, TopicPartition
 from router.ledger.migrations import revision
 from router.ledger.sqlite import SqliteLedger
 from router.ports import Clock, Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
-from router.simulation.power import Chance, Power
+from router.simulation.power import BROKER_WAITS, Chance, Gone, Power
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -205,18 +205,29 @@ class _Subscription:
 
 
 class _Rebalance:
-    """A live member settles; a dead or frozen one is not waited for."""
+    """A live member settles; one that is dead or frozen, or dies meanwhile, is not waited for."""
 
     def __init__(self, inner: Rebalance, power: Power) -> None:
         self._inner, self._power = inner, power
 
     async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        if not (self._power.off or self._power.frozen is not None):
-            await self._inner.revoked(partitions)
+        await self._told(self._inner.revoked, partitions)
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        if not (self._power.off or self._power.frozen is not None):
-            await self._inner.assigned(partitions)
+        await self._told(self._inner.assigned, partitions)
+
+    async def _told(
+        self, listener: Callable[[Sequence[TopicPartition]], Awaitable[None]], partitions: Sequence[TopicPartition]
+    ) -> None:
+        if self._power.off or self._power.frozen is not None:
+            return
+        waiting = BROKER_WAITS.set(True)
+        try:
+            await listener(partitions)
+        except Gone:
+            return
+        finally:
+            BROKER_WAITS.reset(waiting)
 
 
 class _Reader:

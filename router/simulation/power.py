@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random  # the one source of chance of a whole simulation
@@ -35,6 +36,14 @@ AWAITS: Final = (
 
 class Over(BaseException):
     """The simulation is over: whatever still runs unwinds."""
+
+
+class Gone(BaseException):
+    """A process died while the broker waited for its listener: the broker goes on without it."""
+
+
+#: Whether what runs is a member's listener that a rebalance waits for.
+BROKER_WAITS: Final[ContextVar[bool]] = ContextVar("broker_waits", default=False)
 
 
 @dataclass
@@ -95,6 +104,8 @@ class Power:
 
 async def _ended(power: Power) -> None:
     """Nothing of a dead process goes on, until the simulation itself is over."""
+    if BROKER_WAITS.get():
+        raise Gone
     while not power.over:
         await asyncio.sleep(1e6)
     raise Over
