@@ -203,7 +203,8 @@ class Service:
         self.codec = Codec(PackagedSchemas())
         self.objects = FolderObjectStore(settings.data / "objects")
         self.recipients = [*build_recipients(settings, clock, ids, self.objects, file), *recipients]
-        self.routes = build_routes(settings, clock)
+        routes, names = build_routes(settings, clock), [recipient.id for recipient in self.recipients]
+        self.routes = Routes(routes.rules, routes.registry, routes.today, [*names, *locals_of(settings)])
         self.ownership = Ownership(
             self.ledger,
             clock,

@@ -6,7 +6,7 @@ An event never goes back to the recipient that sent it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, Literal, NamedTuple
@@ -82,14 +82,21 @@ class Decision(NamedTuple):
 
 
 class Routes:
-    """A version of table and registry together, on a day. Immutable: a change makes a new one."""
+    """A version of table and registry together, on a day. Immutable: a change makes a new one.
 
-    def __init__(self, rules: Sequence[Rule], registry: Registry, today: date) -> None:
+    ``recipients`` are those that exist (None: not asked). An event for one that does not goes to a person with the
+    reason ``no_recipient``, and to nobody else before that is settled: its replay sends it to all.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], registry: Registry, today: date, recipients: Collection[str] | None = None
+    ) -> None:
         self.rules, self.registry, self.today = tuple(rules), registry, today
+        self.recipients = None if recipients is None else frozenset(recipients)
 
     def on(self, day: date) -> Routes:
         """The same rules and registry on another day; itself if it is that day already."""
-        return self if day == self.today else Routes(self.rules, self.registry, day)
+        return self if day == self.today else Routes(self.rules, self.registry, day, self.recipients)
 
     def decide(self, facts: Facts) -> Decision:
         """Where an event with these facts goes."""
@@ -105,6 +112,8 @@ class Routes:
         recipients = tuple(dict.fromkeys(recipient for recipient in found if recipient != facts.source))
         if not recipients:
             return _to_router("no_route")
+        if self.recipients is not None and not self.recipients.issuperset(recipients):
+            return _to_router("no_recipient")
         return Decision(recipients, self._added(agency))
 
     def resolve(self, facts: Facts) -> Resolution | None:

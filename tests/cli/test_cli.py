@@ -143,3 +143,16 @@ def test_a_definition_is_linted_shown_and_drawn(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("procedure: broken\nversion: 0\n", "utf-8")
     assert "line 2, version" in lgsp(tmp_path, "procedures", "lint", str(broken), code=1)
+
+
+def test_a_dossiers_timeline_and_the_report_of_its_day(played: Path) -> None:
+    rows = json.loads(lgsp(played, "report", "--period", "2025", "--by", "procedure", "--format", "json"))
+    assert rows[-1]["received"] == 8
+    assert rows[-1]["early"] == 8
+    assert "<svg" in lgsp(played, "report", "--period", "2025", "--format", "html")
+    assert lgsp(played, "report", "--period", "2025", "--format", "csv").startswith("group,received")
+    assert json.loads(lgsp(played, "deadlines", "--json")) == []
+    code = json.loads(lgsp(played, "dossier", "show", "H39.25.01-250616-0001", "--json"))
+    assert (code["ended"], code["procedure"]) == ("returned", "land_transfer/1")
+    assert {"event", "due date", "delivery"} == {line["what"] for line in code["timeline"]}
+    assert "nothing is known" in lgsp(played, "dossier", "show", "H39-0", code=1)

@@ -1,0 +1,1 @@
+"""What is counted and shown of dossiers: statistics of a period, what is at risk, one dossier's timeline."""
