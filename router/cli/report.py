@@ -29,7 +29,7 @@ def report(
     format: Annotated[Literal["table", "csv", "json", "html"], typer.Option(help="How to print it.")] = "table",
     config: ConfigOption = None,
 ) -> None:
-    """Count dossiers: received, solved early, on time and overdue, in progress, paused; by channel and service level."""
+    """Count dossiers: received, solved early, on time, overdue, in progress, paused, by channel and service level."""
     try:
         wanted = Period.read(period)
     except ValueError as error:
