@@ -15,6 +15,7 @@ from router.delivery.calls import Recipient
 from router.delivery.opening import Opening
 from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
+from router.procedures.calendar import load_calendar
 from router.sdk.connector import Connector, Context
 from router.sdk.manifest import Hours, Manifest, Operation, Retry
 from router.settings import OperationSection, RecipientSection, Settings, config_error
@@ -35,14 +36,16 @@ def build_recipients(
     ids: Ids,
     objects: ObjectStore,
     file: str,
-    is_working_day: Callable[[date], bool] | None = None,
 ) -> list[Recipient]:
-    """The configured recipients. Raises ``ConfigError`` naming file and key."""
+    """The configured recipients; their office hours know the working calendar. Raises ``ConfigError`` naming file and
+    key.
+    """
+    calendar = load_calendar(settings.procedures.jurisdiction, settings.procedures.overrides)
     kinds, log = installed_connectors(), structlog.get_logger("lgsp")
     made: list[Recipient] = []
     for name, section in sorted(settings.recipients.items()):
         context = Context(name, clock, ids, objects, log.bind(recipient=name))
-        made.append(_recipient(name, section, kinds, context, file, is_working_day))
+        made.append(_recipient(name, section, kinds, context, file, calendar.is_working_day))
     return made
 
 
@@ -52,7 +55,7 @@ def _recipient(
     kinds: Mapping[str, EntryPoint],
     context: Context,
     file: str,
-    is_working_day: Callable[[date], bool] | None,
+    is_working_day: Callable[[date], bool],
 ) -> Recipient:
     entry = kinds.get(section.connector)
     key = f"recipients.{name}"
@@ -81,7 +84,7 @@ def _recipient(
     )
 
 
-def opening_of(manifest: Manifest, section: RecipientSection, is_working_day: Callable[[date], bool] | None) -> Opening:
+def opening_of(manifest: Manifest, section: RecipientSection, is_working_day: Callable[[date], bool]) -> Opening:
     """When a recipient takes calls: the manifest's office hours on working days, less the maintenance windows of
     manifest and configuration.
     """

@@ -73,6 +73,15 @@ def test_office_hours_and_maintenance_close_a_recipient(tmp_path):
     assert recipient.opening.shut(start.replace(hour=12)).why == "office hours"
 
 
+def test_office_hours_know_public_holidays_and_make_up_days(tmp_path):
+    opening = built(
+        tmp_path, hours={"days": ["mon", "tue", "wed", "thu", "fri"], "ranges": [["07:30", "17:00"]]}
+    ).opening
+    assert opening.shut(datetime(2025, 9, 1, 9, tzinfo=VIETNAM)).until == datetime(2025, 9, 3, 7, 30, tzinfo=VIETNAM)
+    assert opening.shut(datetime(2025, 4, 26, 9, tzinfo=VIETNAM)) is None  # a Saturday worked for 2 May
+    assert opening.shut(datetime(2025, 5, 3, 9, tzinfo=VIETNAM)) is not None
+
+
 def test_a_maintenance_window_that_ends_before_it_starts_is_refused():
     window = {"start": "2025-09-03T10:00:00+07:00", "end": "2025-09-03T09:00:00+07:00", "why": "x"}
     with pytest.raises(ValidationError, match="end is not after start"):
