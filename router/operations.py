@@ -187,6 +187,19 @@ class Operations:
         """Call it again; its backlog goes out in order."""
         return await self._on_recipient(recipient, Verb.RESUME, who, why)
 
+    async def recalculate(self, recipient: str, *, who: str, why: str) -> list[Answer]:
+        """Have a local recipient count the due dates of all it holds again, shard by shard. Needs a running process.
+
+        Raises ``OrderRefused`` for a recipient that does not exist.
+        """
+        await self._require_recipient(recipient)
+        places = [each for each in await self._ledger.read(store.shards) if each.recipient == recipient]
+        args = {"partitions": len(places)}
+        return [
+            await self._place(Order(place.lease, Verb.RECALCULATE, who, why, recipient=recipient, args=args), place)
+            for place in sorted(places, key=lambda each: each.partition)
+        ]
+
     # Inside
 
     async def _find(self, name: str) -> tuple[Shard, Delivery]:

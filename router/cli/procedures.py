@@ -12,7 +12,18 @@ from typing import Annotated, Any
 import typer
 
 from router.cli import output
-from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, run, settings_of
+from router.cli.session import (
+    MISCONFIGURED,
+    REFUSED,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    WhoOption,
+    ask,
+    run,
+    settings_of,
+    user,
+)
 from router.clock import SystemClock
 from router.errors import ConfigError
 from router.ledger import instances
@@ -24,6 +35,7 @@ from router.procedures.draw import as_svg, as_text
 from router.procedures.dues import Clockwork, PauseRule
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
+from router.procedures.recipient import PROCEDURES
 from router.service import build_ledger
 from router.settings import Settings
 
@@ -95,6 +107,18 @@ def draw(
         return
     out.write_text(as_svg(definition, lang), "utf-8")
     output.line(f"{out}: {len(definition.nodes)} nodes")
+
+
+@app.command(epilog='Example: lgsp procedures recalculate --reason "hoán đổi ngày làm việc 02/01/2026"')
+def recalculate(
+    reason: ReasonOption, who: WhoOption = "", config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Count the due dates of all open dossiers again by the calendar in force; the running service does it in pages."""
+    answers = ask(config, lambda operations: operations.recalculate(PROCEDURES, who=who or user(), why=reason))
+    rows = [{"order": a.id, "applied": a.result.applied, "result": a.result.text} for a in answers]
+    output.listing(rows, as_json=json, empty="Nothing to do.")
+    if not all(row["applied"] for row in rows):
+        raise typer.Exit(REFUSED)
 
 
 @app.command("replay-histories", epilog="Example: lgsp procedures replay-histories --ledger --newest")
