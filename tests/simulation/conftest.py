@@ -37,7 +37,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the seeds if a test asks for them."""
     if any(item.get_closest_marker("seeds") for item in session.items) and not session.config.option.collectonly:
         output = TemporaryFile()  # noqa: SIM115 - closed when the session ends
-        command = [sys.executable, "-m", "router.simulation", "--seeds", SEEDS, "--json", "--keep-going"]
+        words = ["router.simulation", "--seeds", SEEDS, "--json", "--keep-going"]
+        command = ["nice", "-n", "15", sys.executable, "-m", *words]  # tests that wait for real parts go first
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=ENVIRONMENT)
         session.config.stash[STARTED] = Running(process, output)
 
