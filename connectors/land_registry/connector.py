@@ -31,6 +31,9 @@ from router.sdk.records import LandFile, ObligationCompletion, ObligationReturn,
 from router.sdk.records import Receipt as RejectionRecord
 
 
+TAKEN, REFUSED = "0", "1"  # the two codes of VBDLIS; its text says why it refuses
+
+
 class Endpoint(NamedTuple):
     """Record and field table of an outbound operation; the operation's name is its path."""
 
@@ -149,12 +152,14 @@ class LandRegistry(Connector[LandRegistryConfig]):
 def _said(answer: Answer) -> tuple[str, str, str]:
     """Code, message and reference of ``{data, status{success, code, type, time, message}}``: 0 is success.
 
-    Raises ``Uncertain`` for an answer that does not say whether it was one.
+    ``success`` decides: VBDLIS also writes code 0 under a refusal. Raises ``Uncertain`` for an answer that does not say
+    whether it was one.
     """
     body = answer.object()
     status, data = body.get("status"), body.get("data")
     if not isinstance(status, Mapping) or "success" not in status:
         raise Uncertain("unreadable_answer", "an answer without a status")
-    code = "0" if status["success"] is True else str(status.get("code") or "1")
+    refusal = str(status.get("code") or REFUSED)
+    code = TAKEN if status["success"] is True else refusal if refusal != TAKEN else REFUSED
     reference = str(data.get("MaHoSoVBDLIS", "")) if isinstance(data, Mapping) else ""
     return code, str(status.get("message") or ""), reference

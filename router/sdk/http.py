@@ -23,6 +23,10 @@ from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, 
 
 LONGEST_ANSWER: Final = 16 * 1_048_576
 CHARSETS: Final = ("utf-8", "windows-1258")
+#: A proxy or a partner under redeployment has nobody at that address: not processed, and all dossiers meet the same.
+NOT_SERVED: Final = frozenset({404, 405, 410, 421, 425})
+#: The partner says that the message itself is wrong. Any other 4xx says nothing of the message: unclassified.
+MALFORMED: Final = frozenset({400, 413, 422})
 _REFUSAL: Final = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
 
 
@@ -197,9 +201,11 @@ def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
         return Transient("busy", message, code=code)
     if status == 408 or status >= 500:
         return Uncertain("server_error", message, code=code)
-    if status < 400:
-        return Transient("redirected", message, code=code)  # nobody processed it, and all dossiers meet the same
-    return Invalid("http_refused", message, code=code)
+    if status < 400 or status in NOT_SERVED:
+        return Transient("not_served", message, code=code)
+    if status in MALFORMED:
+        return Invalid("http_refused", message, code=code)
+    raise UnclassifiedAnswer(code, message)
 
 
 def _broken(error: Exception, *, left: bool) -> Failure:

@@ -47,13 +47,20 @@ MANIFEST = Manifest(
 @pytest.mark.parametrize(
     ("status", "failure"),
     [
-        (301, Transient), (400, Invalid), (401, Unauthorised), (403, Unauthorised), (404, Invalid), (408, Uncertain),
-        (410, Invalid), (418, Invalid), (422, Invalid), (429, Transient), (500, Uncertain), (502, Uncertain),
-        (503, Transient), (504, Uncertain), (599, Uncertain),
+        (301, Transient), (400, Invalid), (401, Unauthorised), (403, Unauthorised), (404, Transient), (405, Transient),
+        (408, Uncertain), (410, Transient), (413, Invalid), (421, Transient), (422, Invalid), (425, Transient),
+        (429, Transient), (500, Uncertain), (502, Uncertain), (503, Transient), (504, Uncertain), (599, Uncertain),
     ],
 )  # fmt: skip
 def test_without_a_row_the_http_status_decides(status: int, failure: type[Failure]):
     assert type(classify(MANIFEST, "any", status=status)) is failure
+
+
+@pytest.mark.parametrize("status", [402, 406, 407, 409, 415, 418])
+def test_a_status_that_says_nothing_of_the_message_is_unclassified(status: int):
+    with pytest.raises(UnclassifiedAnswer) as caught:
+        classify(MANIFEST, "any", status=status)
+    assert caught.value.code == str(status)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -81,7 +88,7 @@ def test_rows_come_before_http():
 
 def test_a_row_for_an_operation_is_for_that_operation():
     assert isinstance(classify(MANIFEST, "status", status=404), Rejected)
-    assert isinstance(classify(MANIFEST, "other", status=404), Invalid)
+    assert isinstance(classify(MANIFEST, "other", status=404), Transient)
     assert isinstance(classify(MANIFEST, "land", code="03"), Rejected)
 
 
