@@ -30,7 +30,6 @@ from router.sdk.http import Answer, Http, HttpConfig, classify
 from router.sdk.records import LandFile, ObligationCompletion, ObligationReturn, Payment, Record, TaxNotice
 from router.sdk.records import Receipt as RejectionRecord
 
-
 TAKEN, REFUSED = "0", "1"  # the two codes of VBDLIS; its text says why it refuses
 
 

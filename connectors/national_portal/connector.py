@@ -136,7 +136,8 @@ class NationalPortal(Connector[NationalPortalConfig]):
         return self._receipt(SYNCHRONISE, said)
 
     async def _progress(self, event: Event) -> Receipt:
-        lines = [mapping.progress_data(event.read(ProgressLine))]
+        """Ten lines a call; what broke off is sent from the first line again, which the portal recognises."""
+        lines = mapping.progress_data(event.read(ProgressLine))
         receipts = [
             self._receipt(PROGRESS, await self._session.call(PROGRESS, chunk, event_id=event.id))
             for chunk in mapping.chunks(lines)

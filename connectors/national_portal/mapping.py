@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from router.sdk.dates import COMPACT
 from router.sdk.fields import Codes, Field, write
-from router.sdk.national import CHANNEL, FEE, PROGRESS, STATUS
-from router.sdk.records import Dossier, ProgressLine, SupplementRound
+from router.sdk.national import CHANNEL, FEE, PROGRESS, STATUS, STEP
+from router.sdk.records import Dossier, ProgressLine, ProgressStep, SupplementRound
 from router.sdk.records import Receipt as RejectionRecord
 
 KIND: Final = Codes({"1": "CITIZEN", "2": "ENTERPRISE", "3": "STATE_AGENCY", "4": "OTHER"})
@@ -137,11 +137,16 @@ def supplement_data(event_type: str, supplement: SupplementRound, files_url: str
     return {"MaHoSo": supplement.code, "TrangThaiHoSo": status, "DanhSachHoSoBoSung": [made]}
 
 
-def progress_data(line: ProgressLine) -> dict[str, Any]:
-    """A progress line."""
-    made = write(line, PROGRESS)
-    made["TrangThai"] = made["TrangThai"] or line.raw_status
-    return _fitting(made)
+def progress_data(line: ProgressLine) -> list[dict[str, Any]]:
+    """The progress lines of an event, in its order."""
+    first = {**write(line, PROGRESS), "TrangThai": _status(line)}
+    further = [{"MaHoSo": line.code, **write(step, STEP), "TrangThai": _status(step)} for step in line.further]
+    return [_fitting(made) for made in (first, *further)]
+
+
+def _status(line: ProgressLine | ProgressStep) -> str:
+    """The portal's code; the source's own where the portal has none."""
+    return STATUS.write(line.status) or line.raw_status
 
 
 def rejection_data(code: str, rejection: RejectionRecord) -> dict[str, Any]:

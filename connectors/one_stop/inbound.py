@@ -14,7 +14,7 @@ from connectors.one_stop import mapping
 from router.sdk import DOCUMENT_ID, DOSSIER_CODE, BadRequest, Emission, Received, Reference, Request
 from router.sdk.dates import COMPACT, local_date
 from router.sdk.fields import Field, read
-from router.sdk.national import PROGRESS
+from router.sdk.national import PROGRESS, STEP
 from router.sdk.records import (
     Apology,
     ComponentStatus,
@@ -37,6 +37,8 @@ class Kind(NamedTuple):
     land: str = ""
 
 
+#: A progress line, and the lines after it where the one-stop says several of a dossier at once.
+LINES: Final = (*PROGRESS, Field("CacDongTiepTheo", "further", fields=STEP, many=True))
 KINDS: Final[Mapping[str, Kind]] = {
     "NopHoSo": Kind("dossier.submitted", Dossier, mapping.DOSSIER),
     "TiepNhan": Kind("dossier.accepted", Dossier, mapping.DOSSIER),
@@ -46,7 +48,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "CoKetQua": Kind("dossier.result_ready", Dossier, mapping.DOSSIER),
     "TraKetQua": Kind("dossier.result_returned", Dossier, mapping.DOSSIER),
     "DinhChinh": Kind("dossier.corrected", Dossier, mapping.DOSSIER),
-    "TienDo": Kind("dossier.progressed", ProgressLine, PROGRESS),
+    "TienDo": Kind("dossier.progressed", ProgressLine, LINES),
     "YeuCauBoSung": Kind("dossier.supplement_requested", SupplementRound, mapping.SUPPLEMENT),
     "DaBoSung": Kind("dossier.supplement_answered", SupplementRound, mapping.SUPPLEMENT),
     "ThanhPhan": Kind("dossier.component_changed", ComponentStatus, mapping.COMPONENT),
@@ -129,6 +131,9 @@ def _completed(kind: Kind, values: dict[str, Any], data: Any) -> dict[str, Any]:
         values["due_date"] = local_date(due) if due else None
     elif kind.record in (ProgressLine, ComponentStatus):
         values["raw_status"] = str(raw.get("TrangThai", ""))
+        steps = zip(values.get("further", ()), raw.get("CacDongTiepTheo") or (), strict=False)
+        if kind.record is ProgressLine:
+            values["further"] = tuple({**step, "raw_status": str(said["TrangThai"])} for step, said in steps)
     elif kind.record is LandFile:
         values["message"] = kind.land
     elif kind.record is DocumentStatus:

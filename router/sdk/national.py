@@ -35,8 +35,8 @@ FEE: Final = (
     Field("HinhThucThu", "collection"),
 )
 
-PROGRESS: Final = (
-    Field("MaHoSo", "code", required=True),
+#: A line without the code of its dossier.
+STEP: Final = (
     Field("NguoiXuLy", "officer", required=True),
     Field("ChucDanh", "title"),
     Field("ThoiDiemXuLy", "processed_at", format=COMPACT, required=True),
@@ -46,3 +46,5 @@ PROGRESS: Final = (
     Field("NgayBatDau", "started_at", format=COMPACT),
     Field("NgayKetThucTheoQuyDinh", "due_at", format=COMPACT),
 )
+
+PROGRESS: Final = (Field("MaHoSo", "code", required=True), *STEP)

@@ -99,6 +99,20 @@ class Dossier(Record):
     correction_authority: str | None = None
 
 
+class ProgressStep(Record):
+    """A further line of the same dossier, said in the same message."""
+
+    officer: str = Field(repr=False)
+    title: str | None = None
+    processed_at: Instant
+    unit: str
+    content: str = Field(repr=False)
+    status: DossierStatus
+    raw_status: str
+    started_at: Instant | None = None
+    due_at: Instant | None = None
+
+
 class ProgressLine(Record):
     """A line of a dossier's progress (CapNhatTienDoHoSoMC)."""
 
@@ -112,6 +126,7 @@ class ProgressLine(Record):
     raw_status: str
     started_at: Instant | None = None
     due_at: Instant | None = None
+    further: tuple[ProgressStep, ...] = ()
 
 
 class SupplementRound(Record):
