@@ -127,7 +127,9 @@ class Inbound(Strict):
 
 
 class ErrorRow(Strict):
-    """A row of the error map: fits when every given part fits. ``text`` is looked for in the message, case folded."""
+    """A row of the error map: fits when every given part fits. ``text`` is looked for in the message, case folded;
+    ``source`` says how it is known that the partner means this: where it was seen, or that it is assumed.
+    """
 
     outcome: Outcome
     reason: str

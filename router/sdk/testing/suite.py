@@ -106,8 +106,9 @@ class ConnectorSuite:
         assert not checked or self.kit.connector.check is not Connector.check
 
     def test_each_failure_in_the_error_map_is_explained_in_both_languages(self, row: ErrorRow) -> None:
-        """An operator reads why, in Vietnamese and in English."""
+        """An operator reads why, in Vietnamese and in English; a maintainer, how it is known."""
         assert row.outcome in (Outcome.DELIVERED, Outcome.DUPLICATE) or (row.vi and row.en)
+        assert row.source
 
     # Outbound
 
