@@ -1,4 +1,4 @@
-"""What is known of the partners' answers, as one table: every code of the field has its row, and means what it means."""
+"""What is known of the partners' answers, as one table: every code of the field has its row and means what it means."""
 
 from __future__ import annotations
 
