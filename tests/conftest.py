@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.parts.kafka", "tests.parts.postgres"]
+pytest_plugins = ["tests.parts.certificates", "tests.parts.kafka", "tests.parts.postgres"]

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -29,9 +30,10 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{guarded}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{guarded}
 controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -61,17 +63,27 @@ class PartMissing(Exception):
     """What a part needs is not on this machine; the text says what."""
 
 
+class Guard(NamedTuple):
+    """Listeners beside the plain one, by protocol, with their properties and the words that format the storage."""
+
+    ports: Mapping[str, int]
+    properties: str
+    words: Sequence[str] = ()
+
+
 class Broker:
     """A broker whose data outlives its process: ``start``, ``kill`` (as ``kill -9``) and ``start`` again."""
 
-    def __init__(self, jars: Path, folder: Path) -> None:
+    def __init__(self, jars: Path, folder: Path, guard: Guard | None = None) -> None:
         self._jars, self._folder = jars, folder
         self._watch: subprocess.Popen[bytes] | None = None
         self.port, controller = free_ports()
+        guarded = "" if guard is None else "".join(f",{name}://127.0.0.1:{port}" for name, port in guard.ports.items())
+        text = PROPERTIES.format(port=self.port, controller=controller, folder=folder, guarded=guarded)
         self._properties = folder / "server.properties"
-        self._properties.write_text(PROPERTIES.format(port=self.port, controller=controller, folder=folder))
-        name = "bGdzcC1yb3V0ZXItdGVzdA"
-        run_java(jars, "kafka.tools.StorageTool", "format", "-t", name, "-c", str(self._properties))
+        self._properties.write_text(text + ("" if guard is None else guard.properties))
+        words = ["-t", "bGdzcC1yb3V0ZXItdGVzdA", "-c", str(self._properties), *(() if guard is None else guard.words)]
+        run_java(jars, "kafka.tools.StorageTool", "format", *words)
 
     @property
     def bootstrap(self) -> str:
@@ -104,12 +116,12 @@ class Broker:
 
 
 @contextmanager
-def own_broker() -> Iterator[Broker]:
+def own_broker(guard: Guard | None = None) -> Iterator[Broker]:
     """A broker for the length of the block, started. Raises ``PartMissing``."""
     jars = fetched_jars()
     folder = Path(tempfile.mkdtemp(prefix="lgsp-kafka-"))
     try:
-        broker = Broker(jars, folder)
+        broker = Broker(jars, folder, guard)
         try:
             broker.start()
             yield broker

@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from router.sdk.outcomes import Unauthorised
+from tests.parts.certificates import Certificates
 from tests.sdk.wire import answer, client, partner, saying
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """An authority, and a certificate of it for localhost that serves both sides."""
-
-    ca: Path
-    cert: Path
-    key: Path
-
-    def server(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.cert, self.key)
-        context.load_verify_locations(self.ca)
-        return context
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
-    openssl("req", *curve, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost")
-    signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
-    openssl("x509", "-req", "-in", "request.pem", "-out", "cert.pem", *signing)
-    return Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
 
 
 async def test_a_trusted_partner_is_spoken_to(certificates: Certificates):
