@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from router.errors import OrderRefused
 from router.ledger.replay_tables import IN_HAND, replay, replay_item
-from router.ledger.tables import delivery
+from router.ledger.tables import UNFINISHED, delivery
 from router.ledger.upsert import insert_one_new
 
 
@@ -88,10 +88,15 @@ def create(conn: Connection, made: Replay) -> int:
 
 
 def append(conn: Connection, replay_id: int, items: Sequence[Item]) -> int:
-    """Freeze one page; how many were taken. A dead letter that another replay has in hand is left out."""
+    """Freeze one page; how many were taken. A dead letter that another replay has in hand is refused, naming it."""
     taken = 0
     for item in items:
-        taken += insert_one_new(conn, replay_item, {"replay": replay_id, **_item_row(item)})
+        row = {"replay": replay_id, **_item_row(item)}
+        if insert_one_new(conn, replay_item, row):
+            taken += 1
+            continue
+        why = f"in the hands of replay {taken_by(conn, item.shard, item.seq)}"
+        conn.execute(insert(replay_item).values({**row, "state": ItemState.REFUSED.value, "result": why}))
     conn.execute(update(replay).where(replay.c.id == replay_id).values(items=replay.c["items"] + taken))
     return taken
 
@@ -113,6 +118,13 @@ def in_state(conn: Connection, states: Collection[ReplayState]) -> list[Replay]:
     """Replays in these states, the oldest first."""
     query = select(replay).where(replay.c.state.in_([state.value for state in states])).order_by(replay.c.id)
     return [_replay(row) for row in conn.execute(query)]
+
+
+def with_orders_out(conn: Connection) -> list[Replay]:
+    """Replays that do not run any more, or not now, with items that were ordered and are not settled."""
+    out = select(replay_item.c.replay).where(IN_HAND, replay_item.c.state == ItemState.ORDERED.value)
+    query = select(replay).where(replay.c.id.in_(out), replay.c.state != ReplayState.RUNNING.value)
+    return [_replay(row) for row in conn.execute(query.order_by(replay.c.id))]
 
 
 def move(conn: Connection, seen: Replay, state: ReplayState, *, now: int, note: str = "") -> bool:
@@ -153,6 +165,26 @@ def counts(conn: Connection, replay_id: int) -> dict[str, int]:
     """Items by state."""
     query = select(replay_item.c.state, func.count()).where(replay_item.c.replay == replay_id)
     return {row[0]: row[1] for row in conn.execute(query.group_by(replay_item.c.state))}
+
+
+def ordered(conn: Connection, replay_id: int) -> int:
+    """How many items of a replay were ever ordered."""
+    query = select(func.count()).select_from(replay_item).where(replay_item.c.replay == replay_id)
+    return int(conn.execute(query.where(replay_item.c.order_id > 0)).scalar_one())
+
+
+def older_outside(conn: Connection, replay_id: int, item: Item) -> bool:
+    """Whether an older delivery of the item's lane is unfinished that the replay does not send before it."""
+    sent = exists().where(
+        replay_item.c.replay == replay_id,
+        replay_item.c.shard == delivery.c.shard,
+        replay_item.c.seq == delivery.c.seq,
+        replay_item.c.state == ItemState.WAITING.value,
+    )
+    older = select(delivery.c.seq).where(
+        delivery.c.shard == item.shard, delivery.c.key == item.key, delivery.c.seq < item.seq, UNFINISHED, ~sent
+    )
+    return conn.execute(older.limit(1)).first() is not None
 
 
 def last_number(conn: Connection, replay_id: int) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from router.ledger import audit, replays
 from router.ledger.query import DeadFilter
 from router.ledger.replays import Item, Replay, ReplayState
 from router.ports import Clock, Ledger
-from router.replay.planner import Planner, Progress, stored_filter, wanted_of
+from router.replay.planner import Planner, Progress, stored_filter
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -60,7 +60,7 @@ class ReplayDesk:
     async def plan(self, plan: Plan, progress: Progress) -> int:
         """Freeze the list and examine every item; the replay's id. Raises ``OrderRefused``."""
         assert self._planner is not None
-        wanted = {**stored_filter(plan.wanted), "include_unsafe": plan.include_unsafe, "by_name": bool(plan.names)}
+        wanted = {**stored_filter(plan.wanted), "include_unsafe": plan.include_unsafe}
         opened = Replay(
             0, ReplayState.FREEZING, 1, plan.who, plan.why, wanted, plan.rate, plan.canary, plan.out_of_order, 0,
             self._clock.now(),
@@ -75,10 +75,8 @@ class ReplayDesk:
         plan = await self._ledger.read(partial(replays.load, replay_id=plan_id))
         if plan.state is not ReplayState.FREEZING:
             raise OrderRefused(f"replay {plan_id} is {plan.state}: nothing is left to plan")
-        if not plan.wanted.get("by_name"):
-            await self._planner.freeze(plan_id, wanted_of(plan.wanted), progress)
+        await self._planner.freeze(plan, progress)
         await self._planner.dry_run(plan_id, progress)
-        await self._record(plan_id, plan.who, "replay_plan", plan.why)
 
     async def start(self, plan_id: int, *, who: str, why: str) -> Replay:
         """Let a planned or paused replay run. Raises ``OrderRefused``."""
@@ -118,13 +116,6 @@ class ReplayDesk:
             return replays.load(conn, plan_id)
 
         return await self._ledger.write(write)
-
-    async def _record(self, plan_id: int, who: str, verb: str, why: str) -> None:
-        now = self._clock.now()
-        target = f"replay/{plan_id}"
-        await self._ledger.write(
-            lambda conn: audit.record(conn, now, who=who, verb=verb, target=target, why=why, detail={})
-        )
 
 
 def _seen(conn: Connection, replay: Replay) -> Seen:

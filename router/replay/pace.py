@@ -22,14 +22,14 @@ class Now(NamedTuple):
 
 class Look(NamedTuple):
     """What the runner sees: items in hand by number (ordered ones, and the next that wait), their deliveries, the
-    results of their orders so far, how many items left the list before (``settled``), and how many the pace allows now.
+    results of their orders so far, how many items were ever ordered, and how many the pace allows now.
     """
 
     replay: Replay
     items: Sequence[Item]
     deliveries: Mapping[tuple[int, int], Now]
     results: Mapping[int, OrderResult]
-    settled: int
+    ordered: int
     allowance: int
 
 
@@ -51,7 +51,10 @@ class Step(NamedTuple):
 
 
 def step(look: Look) -> Step:
-    """The next step of a running replay."""
+    """The next step of a replay. One that does not run notes what becomes of the items it has ordered, and no more."""
+    if look.replay.state is not ReplayState.RUNNING:
+        flying = [item for item in look.items if item.state is ItemState.ORDERED]
+        return Step([done for item in flying if (done := _settled(item, look)) is not None], [])
     settled = [done for item in look.items if (done := _settled(item, look)) is not None]
     back = [each for each in settled if each.state is ItemState.FAILED and each.result == each.item.cause]
     if back:
@@ -63,8 +66,7 @@ def step(look: Look) -> Step:
     waiting = [item for item in look.items if item.state is ItemState.WAITING and item.number not in gone]
     if not ordered and not waiting:
         return Step(settled, [], ReplayState.FINISHED)
-    released = look.settled + len(settled) + len(ordered)
-    room = min(_room(look.replay.canary, released, len(ordered), look.allowance), OUTSTANDING - len(ordered))
+    room = min(_room(look.replay.canary, look.ordered, len(ordered), look.allowance), OUTSTANDING - len(ordered))
     return Step(settled, _release(waiting, ordered, room))
 
 

@@ -48,7 +48,7 @@ class _Pace:
 
 @dataclass(slots=True)
 class ReplayRunner:
-    """``turn`` takes every running replay one step further."""
+    """``turn`` takes every running replay one step further, and every other that has orders out to their end."""
 
     ledger: Ledger
     leases: Leases
@@ -64,7 +64,7 @@ class ReplayRunner:
 
     async def turn(self) -> None:
         """One step of every replay that is this process's turn. Raises ``LedgerError``."""
-        running = await self.ledger.read(partial(replays.in_state, states=[ReplayState.RUNNING]))
+        running = await self.ledger.read(_in_hand)
         for replay in running:
             lease = await self.leases.hold(replay.lease)
             if lease is not None:
@@ -88,14 +88,16 @@ class ReplayRunner:
             pace.left -= released
 
 
+def _in_hand(conn: Connection) -> list[Replay]:
+    return [*replays.in_state(conn, [ReplayState.RUNNING]), *replays.with_orders_out(conn)]
+
+
 def _look(conn: Connection, replay: Replay, allowance: int) -> Look:
     items = replays.in_hand(conn, replay.id, 2 * OUTSTANDING)
     ordered = [item for item in items if item.state is ItemState.ORDERED]
     results = {item.order_id: answer for item in ordered if (answer := orders.result(conn, item.order_id)) is not None}
     deliveries = {place: Now(*found) for place, found in replays.states_of(conn, ordered).items()}
-    counts = replays.counts(conn, replay.id)
-    settled = sum(counts.get(state.value, 0) for state in (ItemState.DONE, ItemState.FAILED, ItemState.REFUSED))
-    return Look(replay, items, deliveries, results, settled, allowance)
+    return Look(replay, items, deliveries, results, replays.ordered(conn, replay.id), allowance)
 
 
 def _write(conn: Connection, seen: Replay, lease: Lease, made: Step, now: int) -> int:

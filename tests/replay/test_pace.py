@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from router.ledger.replays import Item, ItemState, Replay, ReplayState
@@ -22,8 +25,8 @@ def item(number, lane=None, state=ItemState.WAITING, **changes):
     return Item(number, 1, number, key, f"tax-h39/0/{number}", 3, "c1", state=state, **values)
 
 
-def look(items, *, canary=(), deliveries=None, results=None, settled=0, allowance=100, **wanted):
-    return Look(replay(canary, **wanted), items, deliveries or {}, results or {}, settled, allowance)
+def look(items, *, canary=(), deliveries=None, results=None, ordered=0, allowance=100, **wanted):
+    return Look(replay(canary, **wanted), items, deliveries or {}, results or {}, ordered, allowance)
 
 
 def numbers(made):
@@ -34,22 +37,22 @@ def test_the_canary_goes_alone_and_the_next_size_waits_for_its_end():
     waiting = [item(n) for n in range(1, 10)]
     assert numbers(step(look(waiting, canary=(1, 5)))) == [1]
     flying = [item(1, state=ItemState.ORDERED), *waiting[1:]]
-    assert numbers(step(look(flying, canary=(1, 5)))) == []
+    assert numbers(step(look(flying, canary=(1, 5), ordered=1))) == []
     done = {(1, 1): Now("delivered", 5, "")}
-    made = step(look(flying, canary=(1, 5), results={1: DONE}, deliveries=done))
+    made = step(look(flying, canary=(1, 5), ordered=1, results={1: DONE}, deliveries=done))
     assert [(s.item.number, s.state) for s in made.settled] == [(1, ItemState.DONE)]
     assert numbers(made) == [2, 3, 4, 5, 6]
 
 
 def test_behind_the_canaries_the_pace_decides():
     waiting = [item(n) for n in range(7, 30)]
-    assert numbers(step(look(waiting, canary=(1, 5), settled=6, allowance=3))) == [7, 8, 9]
-    assert numbers(step(look(waiting, canary=(1, 5), settled=6, allowance=0))) == []
+    assert numbers(step(look(waiting, canary=(1, 5), ordered=6, allowance=3))) == [7, 8, 9]
+    assert numbers(step(look(waiting, canary=(1, 5), ordered=6, allowance=0))) == []
 
 
 def test_the_pace_waits_for_the_last_canary_to_end():
     items = [item(6, state=ItemState.ORDERED), item(7)]
-    assert numbers(step(look(items, canary=(1, 5), settled=5))) == []
+    assert numbers(step(look(items, canary=(1, 5), ordered=6))) == []
 
 
 def test_of_a_lane_one_item_at_a_time_goes_out_in_its_order():
@@ -97,6 +100,24 @@ def test_what_the_dry_run_warns_of_is_left_out_unless_asked_for():
     assert numbers(step(look([unsafe, item(2)], include_unsafe=True))) == [1, 2]
 
 
+def test_items_left_out_are_no_canary():
+    unsafe = [item(n, safe=False) for n in range(1, 8)]
+    made = step(look([*unsafe, *(item(n) for n in range(8, 20))], canary=(1, 5)))
+    assert len(made.settled) == 7
+    assert numbers(made) == [8]
+
+
+@pytest.mark.parametrize("state", [ReplayState.PAUSED, ReplayState.STOPPED, ReplayState.CANCELLED])
+def test_a_replay_that_does_not_run_notes_what_became_of_its_orders_and_nothing_else(state):
+    items = [item(1, state=ItemState.ORDERED), item(2, state=ItemState.ORDERED), item(3, safe=False), item(4)]
+    seen = look(
+        items, results={1: DONE, 2: DONE}, deliveries={(1, 1): Now("delivered", 5, ""), (1, 2): Now("calling", 5, "")}
+    )
+    made = step(seen._replace(replay=dataclasses.replace(seen.replay, state=state)))
+    assert [(s.item.number, s.state) for s in made.settled] == [(1, ItemState.DONE)]
+    assert (made.release, made.end) == ([], None)
+
+
 def test_it_is_finished_when_nothing_is_in_hand():
     assert step(look([])).end is ReplayState.FINISHED
 
@@ -107,10 +128,10 @@ def test_it_is_finished_when_nothing_is_in_hand():
     st.integers(0, 30),
     st.integers(0, 500),
 )
-def test_never_two_of_a_lane_never_more_than_bounds_allow_and_always_in_order(items, canary, settled, allowance):
+def test_never_two_of_a_lane_never_more_than_bounds_allow_and_always_in_order(items, canary, ended, allowance):
     listed = [item(n, lane=lane, state=state) for n, (lane, state) in enumerate(items, 1)]
-    made = step(look(listed, canary=canary, settled=settled, allowance=allowance))
     flying = [each for each in listed if each.state is ItemState.ORDERED]
+    made = step(look(listed, canary=canary, ordered=ended + len(flying), allowance=allowance))
     busy = {each.key for each in flying}
     assert len({each.key for each in made.release}) == len(made.release)
     assert not busy & {each.key for each in made.release}
@@ -119,5 +140,5 @@ def test_never_two_of_a_lane_never_more_than_bounds_allow_and_always_in_order(it
     for each in made.release:
         older = [o for o in listed if o.key == each.key and o.number < each.number and o.state is ItemState.WAITING]
         assert not older
-    if settled + len(flying) >= sum(canary):
+    if ended + len(flying) >= sum(canary):
         assert len(made.release) <= allowance

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 from sqlalchemy import func, select
 
+import router.replay.planner as planner_module
 from router.clock import SystemClock
 from router.errors import LedgerUnavailable, OrderRefused
 from router.ledger.query import DeadFilter
 from router.ledger.replays import ItemState, ReplayState
+from router.ledger.rows import Verb
 from router.ledger.tables import audit as audit_table
 from router.ledger.tables import orders
 from router.replay.desk import Plan, ReplayDesk
@@ -40,6 +43,13 @@ class EverythingFine:
 
     async def unprepared(self, recipient, delivery, body):
         return ""
+
+
+class FirstBreaks(EverythingFine):
+    """The first event of a dossier cannot be prepared."""
+
+    async def unprepared(self, recipient, delivery, body):
+        return "thiếu thửa đất" if body.value.endswith(b"/0") else ""
 
 
 class Place:
@@ -126,7 +136,9 @@ async def test_a_delivery_is_in_one_replay_at_a_time(tmp_path):
         first = await place.plan()
         second = await place.plan()
         assert (await place.desk.status(first)).replay.items == len(DOSSIERS)
-        assert (await place.desk.status(second)).replay.items == 0
+        left_out = await place.desk.status(second)
+        assert (left_out.replay.items, left_out.counts) == (0, {"refused": len(DOSSIERS)})
+        assert {item.result for item in await place.desk.items(second)} == {f"in the hands of replay {first}"}
         name, _ = await place.inner.delivery("H39-3/0")
         with pytest.raises(OrderRefused, match=f"in the hands of replay {first}"):
             await place.plan(names=[name])
@@ -222,6 +234,102 @@ async def test_an_interrupted_plan_is_visible_cannot_be_started_and_can_be_gone_
         await place.desk.plan_on(seen.replay.id, lambda _: None)
         after = await place.desk.status(seen.replay.id)
         assert (after.replay.state, after.replay.items) == (ReplayState.PLANNED, len(DOSSIERS))
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+async def test_a_plan_killed_at_any_write_is_gone_on_with_to_the_whole_list(tmp_path, monkeypatch, by_name):
+    monkeypatch.setattr(planner_module, "PAGE", 3)
+    async with dead(tmp_path) as place:
+        names = [(await place.inner.delivery(f"{dossier}/0"))[0] for dossier in reversed(DOSSIERS)]
+        asked = {"names": names} if by_name else {}
+        write = place.inner.ledger.write
+        for fatal in range(2, 20):
+            place.inner.ledger.write = killing(write, fatal)
+            try:
+                plan_id = await place.plan(**asked)
+            except ConnectionError:
+                place.inner.ledger.write = write
+                (seen, *_) = await place.desk.listed(1)
+                plan_id = seen.replay.id
+                assert seen.replay.state is ReplayState.FREEZING
+                await place.desk.plan_on(plan_id, lambda _: None)
+            else:
+                break
+            finally:
+                place.inner.ledger.write = write
+            items = await place.desk.items(plan_id)
+            assert sorted(item.name for item in items) == sorted(names)
+            assert [(item.shard, item.seq) for item in items] == sorted((item.shard, item.seq) for item in items)
+            assert all(item.safe for item in items)
+            await place.desk.cancel(plan_id, who="an", why="lại từ đầu")
+        assert fatal > 8  # create, four pages frozen, four examined
+
+
+def killing(write, fatal):
+    """Writes as ``write`` does, until the process is killed just before the ``fatal``-th."""
+    calls = count(1)
+
+    async def killed(work):
+        if next(calls) >= fatal:
+            raise ConnectionError("killed")
+        return await write(work)
+
+    return killed
+
+
+@asynccontextmanager
+async def both_dead(tmp_path):
+    """Two dead letters in one lane: the first was skipped, and restored when the second was dead."""
+    script = Script()
+    for n in (0, 1):
+        script.answers[f"H39-1/{n}"] = [Invalid("malformed", code="07")]
+    async with installation(tmp_path, script=script) as inner:
+        await inner.publish(*[(f"H39-1/{n}", "H39-1") for n in range(3)])
+        await inner.settled("H39-1/0", "dead")
+        first, _ = await inner.delivery("H39-1/0")
+        await inner.operations.order(first, Verb.SKIP, who="an", why="thử")
+        await inner.settled("H39-1/1", "dead")
+        await inner.operations.order(first, Verb.RESTORE, who="an", why="gửi cả hai")
+        second, _ = await inner.delivery("H39-1/1")
+        yield Place(inner, script), first, second
+
+
+async def test_two_dead_letters_of_a_lane_go_out_one_after_the_other(tmp_path):
+    async with both_dead(tmp_path) as (place, first, second):
+        plan_id = await place.plan(names=[second, first])
+        assert [(item.name, item.safe) for item in await place.desk.items(plan_id)] == [(first, True), (second, True)]
+        await place.start(plan_id)
+        seen = await place.until(plan_id, ReplayState.FINISHED)
+        assert seen.counts == {"done": 2}
+        await place.inner.until(lambda: len(place.script.taken) == 3)
+        assert place.script.taken == [f"H39-1/{n}" for n in range(3)]
+
+
+async def test_behind_an_item_that_is_left_out_nothing_of_its_lane_is_safe(tmp_path):
+    async with both_dead(tmp_path) as (place, first, second):
+        planner = Planner(place.inner.ledger, SystemClock(), FirstBreaks())
+        place.desk = ReplayDesk(place.inner.ledger, SystemClock(), planner)
+        items = await place.desk.items(await place.plan())
+        assert [(item.name, item.safe) for item in items] == [(first, False), (second, False)]
+        assert items[1].findings[0]["code"] == "not_head"
+
+
+@pytest.mark.parametrize("end", ["cancel", "pause"])
+async def test_what_is_ordered_when_a_replay_ends_is_settled_and_free_again(tmp_path, end):
+    async with dead(tmp_path, answers=2) as place:
+        plan_id = await place.plan(canary=(4,))
+        await place.start(plan_id)
+        await place.runner.turn()
+        await getattr(place.desk, end)(plan_id, who="an", why="nhầm")
+        async with asyncio.timeout(10):
+            while (await place.desk.status(plan_id)).counts.get("ordered"):
+                await place.runner.turn()
+                await asyncio.sleep(0.01)
+        assert (await place.desk.status(plan_id)).counts["failed"] == 4
+        if end == "pause":
+            await place.desk.cancel(plan_id, who="an", why="nhầm")
+        again = await place.plan()
+        assert (await place.desk.status(again)).replay.items == len(DOSSIERS)
 
 
 async def test_an_item_that_changed_meanwhile_is_refused_with_the_reason(tmp_path):
