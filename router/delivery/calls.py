@@ -23,6 +23,7 @@ from router.delivery.outcome import (
     after_call,
     after_check,
     describe,
+    place_of,
     resume_calling,
 )
 from router.events import (
@@ -38,7 +39,7 @@ from router.ports import Clock, Ids
 from router.sdk.connector import Connector
 from router.sdk.event import Event
 from router.sdk.manifest import Idempotency, Manifest, Operation
-from router.sdk.outcomes import Checked, Closed, Invalid, Outcome, Receipt, Throttled, Transient
+from router.sdk.outcomes import Checked, Closed, Invalid, Outcome, Receipt, Throttled, Transient, Uncertain
 
 PROBE_LIMIT: Final = 30.0  # seconds a partner may take to say that it answers
 LONGEST_THROTTLE: Final = 3_600.0  # a longer Retry-After is asked again after this
@@ -132,6 +133,14 @@ async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body, *, prob
         _learn(kit, recipient, work, Receipt(), probe=probe)
     following = after_check(work, checked, _facts(kit, recipient, head, started))
     return _called(kit, head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started)
+
+
+def broken(kit: Kit, recipient: Recipient, work: Work, error: Exception) -> Called:
+    """What follows when our own code failed around a call: nobody knows whether the partner took it."""
+    started = kit.clock.now()
+    unsure = Uncertain("internal_error", f"{type(error).__name__} at {place_of(error)}: {error}")
+    following = after_call(work, unsure, _facts(kit, recipient, work.delivery, started))
+    return _called(kit, work.delivery, following, Outcome.UNCERTAIN, started)
 
 
 async def ask(kit: Kit, recipient: Recipient) -> bool:

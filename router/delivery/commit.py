@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ROUTER_SAYS = "lgsp-router"
+LEDGER_REFUSED = "ledger_refused"
 
 
 class Leases(Protocol):
@@ -202,7 +203,7 @@ def write_group(
         result.changed = {(change.shard, change.seq) for change in changes}
     for place, change in group.refused:
         if place.lease in held:
-            _refuse_outcome(conn, place, change, now)
+            _refuse_outcome(conn, place, change, now, sent=place.recipient not in local)
             result.reread.add(place.lease)  # memory knows another outcome
     for shard, order in group.orders:
         if order.lease in held:
@@ -245,9 +246,17 @@ def _moved(shard: Shard, position: int, accepted: Iterable[Accepted]) -> Shard:
     return replace(shard, position=position, next_seq=max(shard.next_seq, newest + 1))
 
 
-def _refuse_outcome(conn: Connection, shard: Shard, change: Transition, now: int) -> None:
-    """An outcome whose texts cannot be stored: a dead letter ``ledger_refused`` with a record on its topic."""
-    failure = Failure("invalid", "ledger_refused", message="the ledger refused this outcome's texts")
+def _refuse_outcome(conn: Connection, shard: Shard, change: Transition, now: int, *, sent: bool) -> None:
+    """An outcome whose texts cannot be stored: a dead letter ``ledger_refused`` with a record on its topic.
+
+    What a partner took (``sent``) stays delivered, with a bare receipt: a replay would send it a second time. The
+    effects of a local recipient were in what was refused, and did not happen.
+    """
+    if sent and change.state in (State.DELIVERED, State.DUPLICATE):
+        bare = replace(change, failure=None, receipt={"code": LEDGER_REFUSED}, attempt=None, emissions=())
+        store.apply(conn, [bare])
+        return
+    failure = Failure("invalid", LEDGER_REFUSED, message="the ledger refused this outcome's texts")
     failure = replace(failure, cause=fingerprint(shard.recipient, "commit", failure))
     bare = replace(
         change, state=State.DEAD, due=None, failure=failure, receipt=None, attempt=None, emissions=(), write=None

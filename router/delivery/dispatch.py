@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from router.delivery.calls import Called, Kit, NotStarted, Recipient, ask, call, emissions_of, mark_of, resume, work_of
+from router.delivery.calls import (
+    Called,
+    Kit,
+    NotStarted,
+    Recipient,
+    ask,
+    broken,
+    call,
+    emissions_of,
+    mark_of,
+    resume,
+    work_of,
+)
+from router.delivery.outcome import Work, place_of
 from router.delivery.shards import Owned
 from router.errors import LedgerError
 from router.ledger import store
@@ -172,16 +185,31 @@ class Dispatcher:
             health = recipient.health
             return self._desk.may_call(owned) and (probe or health.may_call(self._kit.clock.now()))
 
-        if head.state is State.CALLING:
-            called = await resume(self._kit, recipient, work, body, probe=probe)
-        else:
-            if work.operation.idempotency is not Idempotency.NATURAL_KEY and not await self._mark(
-                owned, head, mark_of(work, self._kit.clock.now())
-            ):
+        try:
+            called = await self._attempt(recipient, found, work, body, may_start)
+            if called is None:
                 return  # the shard is not ours any more, or is being read again
-            called = await call(self._kit, recipient, work, body, may_start, probe=probe)
-        called.transition.emissions = emissions_of(self._kit, owned.shard, head, body, called)
+            called.transition.emissions = emissions_of(self._kit, owned.shard, head, body, called)
+        except (NotStarted, LedgerError):
+            raise
+        except Exception as error:  # a fault of ours: it may stop this lane, never the process
+            self._kit.log("fault", {"recipient": recipient.id, "place": place_of(error)})
+            called = broken(self._kit, recipient, work, error)
+            called.transition.emissions = emissions_of(self._kit, owned.shard, head, body, called)
         self._desk.leave(Outcome(owned, head, called.transition, called))
+
+    async def _attempt(
+        self, recipient: Recipient, found: Found, work: Work, body: Body, may_start: Callable[[], bool]
+    ) -> Called | None:
+        """Ask about a head in mid-call, or mark it where that is needed and call; None if the mark was not stored."""
+        owned, head, probe = found
+        if head.state is State.CALLING:
+            return await resume(self._kit, recipient, work, body, probe=probe)
+        if work.operation.idempotency is not Idempotency.NATURAL_KEY and not await self._mark(
+            owned, head, mark_of(work, self._kit.clock.now())
+        ):
+            return None
+        return await call(self._kit, recipient, work, body, may_start, probe=probe)
 
     async def _mark(self, owned: Owned, head: Delivery, transition: Transition) -> bool:
         """Record durably that a call is about to start; whether that was committed."""

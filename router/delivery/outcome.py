@@ -16,6 +16,7 @@ from typing import Any, Final
 from router.delivery.health import LANES_TO_JUDGE
 from router.errors import CodecError, UnknownSchema
 from router.ledger.rows import Delivery, Failure, State
+from router.ledger.texts import storable
 from router.masking import mask
 from router.sdk.manifest import Idempotency, Operation, Retry
 from router.sdk.outcomes import Checked, Closed, Outcome, Receipt, Throttled
@@ -27,6 +28,7 @@ UNKNOWN_SCHEMA_PATIENCE: Final = 86_400 * SECOND
 CHECK_BUDGET: Final = 5
 CHECK_UNANSWERED: Final = "check_unanswered"
 MESSAGE_LIMIT: Final = 2_000
+CODE_LIMIT: Final = 200
 AGING: Final = 3_600 * SECOND  # after this an event that nobody can judge is worth an alert
 
 
@@ -145,7 +147,9 @@ def delay(retry: Retry, spent: int, jitter: float) -> int:
 
 
 def describe(work: Work, error: BaseException) -> Failure:
-    """The failure as it is stored: masked, cut, with the place in the code where nothing better is known."""
+    """The failure as it is stored: masked, cut, of storable texts alone, with the place in the code where nothing
+    better is known.
+    """
     place = ""
     if isinstance(error, SdkFailure):
         outcome, reason, code, message = error.outcome, error.reason, error.code, error.message
@@ -159,7 +163,7 @@ def describe(work: Work, error: BaseException) -> Failure:
         outcome, reason, place = Outcome.UNCLASSIFIED, "unclassified", place_of(error)
         code = str(getattr(error, "code", "") or "")
         message = f"{type(error).__name__}: {error}"
-    failure = Failure(str(outcome), reason, code, mask(message)[:MESSAGE_LIMIT], place)
+    failure = Failure(str(outcome), _code(reason), _code(code), _words(message), storable(place))
     return replace(failure, cause=fingerprint(work.recipient, work.operation.name, failure))
 
 
@@ -176,13 +180,25 @@ def place_of(error: BaseException) -> str:
 
 
 def receipt_of(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as it is stored."""
-    return {
-        "code": receipt.code,
-        "message": mask(receipt.message)[:MESSAGE_LIMIT],
-        "reference": receipt.reference,
-        **({"details": dict(receipt.details)} if receipt.details else {}),
+    """A receipt as it is stored: a connector may have put into it whatever its partner's JSON held."""
+    details = {
+        _code(name): value if isinstance(value, int) else storable(str(value))[:MESSAGE_LIMIT]
+        for name, value in receipt.details.items()
     }
+    return {
+        "code": _code(receipt.code),
+        "message": _words(receipt.message),
+        "reference": _code(receipt.reference),
+        **({"details": details} if details else {}),
+    }
+
+
+def _code(value: object) -> str:
+    return storable(str(value))[:CODE_LIMIT] if value else ""
+
+
+def _words(value: object) -> str:
+    return mask(storable(str(value)))[:MESSAGE_LIMIT] if value else ""
 
 
 def _asked(answer: BaseException, now: int) -> int:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from router.delivery.outcome import Next, Work, accepted
 from router.errors import OrderRefused
 from router.events import DEAD_LETTER_TOPIC, TopicPartition, by_partition, header, topic_of
 from router.ledger.query import DeadFilter
 from router.ledger.rows import Verb
-from router.sdk import Checked, Invalid, Rejected, Transient, Unauthorised, Uncertain
+from router.sdk import Checked, Invalid, Receipt, Rejected, Transient, Unauthorised, Uncertain
 from tests.delivery.installation import PARTITIONS, PARTNER, Script, installation, message
 
 WHO = {"who": "operator", "why": "test"}
@@ -213,3 +214,49 @@ async def test_a_record_without_an_identity_is_a_dead_letter_and_not_lost(tmp_pa
         await place.until(lambda: place.service.tally.accepted[PARTNER, "new"] == 1)
         [group] = await place.operations.dead_groups(DeadFilter())
         assert group.reason == "malformed_event"
+
+
+UNSOUND = "H\ud800\0"
+SHOWN = "H\ufffd\ufffd"
+
+
+async def test_words_that_no_text_can_hold_are_stored_as_far_as_they_go(tmp_path: Path) -> None:
+    """A partner's JSON may write a NUL and half a surrogate pair: neither ends the process, nor takes a receipt away."""
+    script = Script()
+    script.answers["A-0"] = [Invalid(UNSOUND, UNSOUND, code=UNSOUND)]
+    script.answers["B-0"] = [Rejected("refused", UNSOUND, code=UNSOUND)]
+    script.answers["C-0"] = [Receipt(UNSOUND, UNSOUND, UNSOUND, details={UNSOUND: UNSOUND, "lines": 2})]
+    async with installation(tmp_path, script=script) as place:
+        await place.publish(*of("A", 1), *of("B", 1), *of("C", 1))
+        _, dead = await place.settled("A-0", "dead")
+        _, rejected = await place.settled("B-0", "rejected")
+        _, delivered = await place.settled("C-0", "delivered")
+    assert (dead.failure.reason, dead.failure.partner_code, dead.failure.message) == (SHOWN, SHOWN, SHOWN)
+    assert rejected.receipt == {"code": SHOWN, "reason": "refused", "message": SHOWN}
+    assert delivered.receipt == {
+        "code": SHOWN, "message": SHOWN, "reference": SHOWN, "details": {SHOWN: SHOWN, "lines": 2},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("idempotency", "state"), [("natural_key", "waiting"), ("checked", "calling"), ("none", "uncertain")]
+)
+async def test_a_fault_of_ours_around_a_call_stops_its_own_dossier_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, idempotency: str, state: str
+) -> None:
+    """Nobody knows then whether the partner took it, so what follows goes by the operation's class."""
+
+    def failing(work: Work, answer: Receipt | BaseException) -> Next | None:
+        if work.delivery.event_id == "A-0":
+            raise ZeroDivisionError("a fault")
+        return accepted(work, answer)
+
+    monkeypatch.setattr("router.delivery.calls.accepted", failing)
+    async with installation(tmp_path, idempotency=idempotency) as place:
+        await place.publish(*of("A", 2), *of("B", 2))
+        await place.settled("B-1", "delivered")
+        await place.until(lambda: place.service.tally.outcomes[PARTNER, "uncertain"])
+        _, left = await place.settled("A-0", state)
+        assert left.failure.reason == "internal_error"
+        assert "test_service.py" in left.failure.message
+        assert "A-1" not in place.script.seen

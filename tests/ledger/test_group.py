@@ -109,6 +109,19 @@ async def test_the_one_outcome_with_a_nul_is_dead_and_all_others_are_recorded(le
     assert (stored.failure.reason, stored.attempts, stored.version) == ("ledger_refused", 1, 2)
 
 
+async def test_what_a_partner_took_stays_delivered_though_its_receipt_cannot_be_stored(ledger):
+    await accept(ledger, arrival(0))
+    place = await shard(ledger)
+    taken = Transition(
+        place.id, 1, 1, State.DELIVERED, attempts=1, first_at=NOW, last_at=NOW, receipt={"code": "00\x00"}
+    )
+    done = await (await committing(ledger)).commit(Group(changes=[(place, taken)]))
+    assert done.reread == {place.lease}
+    stored = await delivery(ledger, 1)
+    assert (stored.state, stored.receipt) == (State.DELIVERED, {"code": "ledger_refused"})
+    assert await ledger.read(lambda conn: outbox.pending(conn, SHARDS, 9)) == []
+
+
 async def test_a_stale_change_costs_its_own_shard_a_reread_and_the_others_nothing(ledger):
     await accept(ledger, arrival(0))
     await accept(ledger, arrival(0, event_id="x"), partition=1)

@@ -24,12 +24,13 @@ from router.sdk.outcomes import Checked, Failure, Outcome, Throttled, Transient,
 from router.sdk.testing.cases import Inbound, Outbound, body_of, seen
 from router.sdk.testing.quirks import Quirk
 from router.sdk.testing.rig import Kit, Rig, assert_nothing_personal, running
-from router.sdk.testing.simulator import answer_json
+from router.sdk.testing.simulator import Outgoing, answer_json
 from schemas.catalogue import EVENT_TYPES
 
 __all__ = ["ConnectorSuite", "Kit"]
 
 UNKNOWN_CODE = "no-such-code"
+UNSOUND = "không đọc được \x00 \ud800"
 #: Quirks of a single request, and what they have to come out as. Those with a receipt are tested on their own.
 BROKEN = (
     (Quirk.FAIL_AFTER_WORK, Uncertain),
@@ -148,6 +149,12 @@ class ConnectorSuite:
     async def test_a_code_that_is_in_no_row_is_unclassified(self, rig: Rig, first: Outbound) -> None:
         """Nothing is guessed from a code that nobody explained."""
         rig.says(first, UNKNOWN_CODE, "")
+        assert_outcome(await rig.failure(first), Outcome.UNCLASSIFIED)
+
+    async def test_words_that_no_text_can_hold_change_nothing(self, rig: Rig, first: Outbound) -> None:
+        """A NUL and half a surrogate pair, which JSON can write and UTF-8 or a database cannot."""
+        body = json.dumps(self.kit.words(UNKNOWN_CODE, UNSOUND)).encode()
+        rig.simulator.scripted[rig.operation(first)] = Outgoing(200, body, {"Content-Type": "application/json"})
         assert_outcome(await rig.failure(first), Outcome.UNCLASSIFIED)
 
     async def test_refused_credentials_stop_the_recipient(self, rig: Rig, first: Outbound) -> None:
