@@ -251,7 +251,7 @@ def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int) -> Fact
     now, health = kit.clock.now(), recipient.health
     passing = health.passing(head.key, head.last_at or head.accepted_at)
     active = health.active_lanes(now, LANES_TO_JUDGE)
-    return Facts(now, started, passing, active, kit.ids.jitter(), health.condition.down)
+    return Facts(now, started, passing, active, kit.ids.jitter(), health.condition.down, health.open_since)
 
 
 def _called(kit: Kit, head: Delivery, following: Next, outcome: Outcome, started: int) -> Called:

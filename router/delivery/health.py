@@ -22,6 +22,8 @@ LANES_TO_JUDGE: Final = 3  # with fewer lanes at work nobody can tell poison fro
 SILENT_FOR: Final = 2 * SECOND  # failures must have gone on this long without a success
 FIRST_PAUSE: Final = 5 * SECOND
 LONGEST_PAUSE: Final = 300 * SECOND
+SILENCE: Final = 3_600 * SECOND  # failing this long without a success is an outage, however few lanes could tell
+LONG_REST: Final = 3 * 86_400 * SECOND  # no call for longer than a weekend: it was closed, or nobody asked
 
 
 class Signal(StrEnum):
@@ -109,6 +111,7 @@ class Health:
     paused_why: str = ""
     probing: bool = False
     last_success: int = 0
+    open_since: int = 0  # at work since then: its last outage, hold, pause or long closing was over
     _called: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _succeeded: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _failing: OrderedDict[bytes, int] = field(default_factory=OrderedDict)  # since the last success
@@ -129,9 +132,19 @@ class Health:
         wait = max(self.paused_until, self.condition.probe_at if self.condition.down else 0)
         return wait or None
 
+    def heed(self, status: str, now: int) -> None:
+        """The status as the ledger says it."""
+        if status == "open" and self.status != "open":
+            self.open_since = now
+        self.status = status
+
     def saw(self, key: bytes, now: int, outcome: Outcome, *, reason: str, probe: bool, jitter: float) -> None:
         """One attempt of a lane ended."""
         signal = SIGNALS.get(outcome, Signal.NOTHING)
+        before = next(reversed(self._called.values()), 0)
+        silent = before > self.last_success and now - max(self.last_success, self.open_since) > SILENCE
+        if not before or now - before > LONG_REST or (silent and signal is Signal.WORKS):
+            self.open_since = now
         _touch(self._called, key, now)
         if signal is Signal.WORKS:
             self.last_success = now
@@ -149,7 +162,7 @@ class Health:
     def pause(self, until: int, why: str) -> None:
         """Call nobody of this recipient before ``until`` (UTC µs): it said so itself."""
         if until > self.paused_until:
-            self.paused_until, self.paused_why = until, why
+            self.paused_until, self.paused_why, self.open_since = until, why, until
 
     def passing(self, key: bytes, since: int) -> bool:
         """Whether another lane succeeded after ``since`` (UTC µs)."""
@@ -170,7 +183,9 @@ class Health:
         return count
 
     def _judge(self, evidence: Evidence) -> None:
-        self.condition = step(self.condition, evidence)
+        before, self.condition = self.condition, step(self.condition, evidence)
+        if before.down and not self.condition.down:
+            self.open_since = evidence.now
 
 
 def _touch(seen: OrderedDict[bytes, int], key: bytes, now: int) -> None:

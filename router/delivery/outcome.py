@@ -29,7 +29,8 @@ CHECK_BUDGET: Final = 5
 CHECK_UNANSWERED: Final = "check_unanswered"
 MESSAGE_LIMIT: Final = 2_000
 CODE_LIMIT: Final = 200
-AGING: Final = 3_600 * SECOND  # after this an event that nobody can judge is worth an alert
+AGING: Final = 3_600 * SECOND  # after this a head that still fails is worth an alert
+AGING_ALERT: Final = "aging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Facts:
     """What is known around the attempt: when it ``started`` and what time it is ``now`` (UTC µs).
 
     ``passing``: other lanes of this recipient succeeded since this head's last attempt. ``active_lanes``: lanes of
-    this recipient that were called lately. ``down``: the recipient is held for an outage. ``jitter`` in [0, 1).
+    this recipient that were called lately. ``down``: the recipient is held for an outage. ``open_since``: since when
+    it has been at work, its last outage or hold being over. ``jitter`` in [0, 1).
     """
 
     now: int
@@ -46,11 +48,12 @@ class Facts:
     active_lanes: int
     jitter: float
     down: bool = False
+    open_since: int = 0
 
     @property
     def judged(self) -> bool:
-        """Whether poison can be told from an outage: enough lanes at work, or another one passing."""
-        return not self.down and (self.passing or self.active_lanes >= LANES_TO_JUDGE)
+        """Whether poison can be told from an outage: enough lanes at work, and another one passing."""
+        return self.passing and self.active_lanes >= LANES_TO_JUDGE and not self.down
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def after_call(work: Work, answer: Receipt | BaseException, facts: Facts) -> Nex
             receipt = {"code": failure.partner_code, "reason": failure.reason, "message": failure.message}
             return Next(State.REJECTED, spent=spent, failure=failure, receipt=receipt, reply=True)
         case Outcome.THROTTLED | Outcome.CLOSED:
-            return _aged(work, facts, Next(State.WAITING, _asked(answer, facts.now), spent, failure))
+            return _speaking(work, facts, Next(State.WAITING, _asked(answer, facts.now), spent, failure))
         case Outcome.UNAUTHORISED:
             return Next(State.WAITING, None, spent, failure, stop=True)
         case Outcome.INVALID:
@@ -123,7 +126,7 @@ def after_check(work: Work, checked: Checked | BaseException, facts: Facts) -> N
     if checked is Checked.DONE:
         return Next(State.DELIVERED, spent=spent, receipt={"code": "checked", "message": "", "reference": ""})
     if checked is Checked.NOT_DONE:
-        return _aged(work, facts, Next(State.WAITING, None, 0, work.delivery.failure))
+        return Next(State.WAITING, None, 0, work.delivery.failure)
     failure = work.delivery.failure or describe(work, TimeoutError())
     if isinstance(checked, BaseException) and describe(work, checked).outcome == Outcome.UNAUTHORISED:
         return Next(State.CALLING, facts.now + delay(work.retry, 1, facts.jitter), spent, failure, stop=True)
@@ -212,7 +215,7 @@ def _asked(answer: BaseException, now: int) -> int:
 def _again(work: Work, failure: Failure, facts: Facts, budget: int) -> Next:
     """Try later. The budget is spent only while the recipient works for others, and kills only where that is known."""
     spent = work.delivery.spent + 1 if facts.passing else max(work.delivery.spent, 1)
-    if spent >= budget and facts.passing and facts.active_lanes >= LANES_TO_JUDGE and not facts.down:
+    if spent >= budget and facts.judged:
         reason = failure.reason if failure.outcome == Outcome.UNCLASSIFIED else "exhausted"
         return Next(State.DEAD, None, spent, replace(failure, reason=reason))
     due = facts.now + delay(work.retry, max(spent, work.delivery.attempts), facts.jitter)
@@ -231,21 +234,28 @@ def _uncertain(work: Work, failure: Failure, facts: Facts) -> Next:
 
 
 def _unknown_schema(work: Work, failure: Failure, facts: Facts) -> Next:
-    if facts.now - work.delivery.accepted_at > UNKNOWN_SCHEMA_PATIENCE:
+    if _worked(work, facts) > UNKNOWN_SCHEMA_PATIENCE:
         return Next(State.DEAD, None, work.delivery.spent, failure)
     due = facts.now + UNKNOWN_SCHEMA_PAUSE
     return Next(State.WAITING, due, work.delivery.spent, failure, alert="unknown_schema")
 
 
 def _aged(work: Work, facts: Facts, following: Next) -> Next:
-    """A maximal age ends in a dead letter a person sees, never silently. In an outage, and where nobody can tell
-    whether it is one, it does not: an alert speaks instead.
+    """A maximal age ends in a dead letter a person sees, never silently: only where the recipient passes others, and
+    counted only while it was at work, so that no outage, hold or night kills.
     """
-    limit, age = work.retry.maximal_age, facts.now - work.delivery.accepted_at
-    if following.failure is None:
-        return following
-    if not facts.judged:
-        return replace(following, alert="aging") if age > AGING and not facts.down else following
-    if limit is None or age <= limit * SECOND:
-        return following
+    limit = work.retry.maximal_age
+    if limit is None or following.failure is None or not facts.judged or _worked(work, facts) <= limit * SECOND:
+        return _speaking(work, facts, following)
     return Next(State.DEAD, None, following.spent, replace(following.failure, reason="expired_age"))
+
+
+def _speaking(work: Work, facts: Facts, following: Next) -> Next:
+    """With an alert where a head fails for long and nothing else would tell a person."""
+    waited = facts.now - (work.delivery.first_at or facts.started)
+    return replace(following, alert=AGING_ALERT) if waited > AGING and not facts.down else following
+
+
+def _worked(work: Work, facts: Facts) -> int:
+    """How long (µs) a head has failed at a recipient that was at work."""
+    return facts.now - max(work.delivery.first_at or facts.started, facts.open_since)

@@ -314,7 +314,7 @@ class DeliveryService:
         states = await self._ledger.read(recipient_table.recipient_states)
         self._statuses = {state.recipient: state.status for state in states}
         for recipient in self.recipients.values():
-            recipient.health.status = self._statuses.get(recipient.id, "open")
+            recipient.health.heed(self._statuses.get(recipient.id, "open"), self._clock.now())
 
     def _is_shut(self, recipient: str) -> bool:
         return self._statuses.get(recipient, "open") != "open"

@@ -79,7 +79,7 @@ def judge(order: Order, situation: Situation, *, now: int) -> Verdict:
         state=_TARGET[order.verb],
         attempts=delivery.attempts,
         spent=0,
-        first_at=delivery.first_at,
+        first_at=None if order.verb is Verb.REPLAY else delivery.first_at,  # its age counts from the order on
         last_at=delivery.last_at,
         failure=delivery.failure,
         receipt=delivery.receipt,

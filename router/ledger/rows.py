@@ -174,7 +174,7 @@ class Delivery:
     due: int | None = None
     attempts: int = 0  # calls made in all
     spent: int = 0  # attempts that count against the budget since the last replay
-    first_at: int | None = None  # start of the first attempt
+    first_at: int | None = None  # start of the first attempt since the last replay
     last_at: int | None = None  # end of the last attempt; while calling: its start
     edited: bool = False
     failure: Failure | None = None

@@ -9,8 +9,10 @@ from hypothesis import given
 from router.delivery.health import (
     FIRST_PAUSE,
     LANES_TO_JUDGE,
+    LONG_REST,
     LONGEST_PAUSE,
     SECOND,
+    SILENCE,
     SILENT_FOR,
     WORKING,
     Condition,
@@ -159,3 +161,49 @@ def test_others_pass_only_if_another_lane_succeeded_since() -> None:
     assert not health.passing(KEYS[0], NOW - 1)
     assert health.passing(KEYS[1], NOW - 1)
     assert not health.passing(KEYS[1], NOW)
+
+
+def opened(health: Health, key: bytes, now: int, outcome: Outcome = Outcome.DELIVERED) -> int:
+    health.saw(key, now, outcome, reason="x", probe=False, jitter=0.5)
+    return health.open_since
+
+
+def test_a_recipient_is_at_work_since_its_last_outage_hold_or_pause() -> None:
+    """From then on ages count: what nobody could deliver does not grow old."""
+    health = Health()
+    assert opened(health, KEYS[0], NOW) == NOW, "a start knows nothing of what was before"
+    assert opened(health, KEYS[1], NOW + 1) == NOW
+    health.heed("held", NOW + 2)
+    health.heed("open", NOW + 3)
+    assert health.open_since == NOW + 3
+    health.heed("open", NOW + 4)
+    assert health.open_since == NOW + 3
+    health.pause(NOW + 9, "retry_after")
+    assert health.open_since == NOW + 9
+    assert opened(health, KEYS[0], NOW + LONG_REST + 20) == NOW + LONG_REST + 20, (
+        "it was closed for longer than a weekend"
+    )
+
+
+def test_the_end_of_an_outage_begins_a_new_count() -> None:
+    health = down()
+    then = NOW + 6 * 86_400 * SECOND
+    for late in range(1, 4):
+        health.saw(KEYS[0], then - late, Outcome.TRANSIENT, reason="x", probe=True, jitter=0.5)
+    assert opened(health, KEYS[0], then) == then
+
+
+def test_a_long_silence_of_too_few_dossiers_to_tell_was_an_outage_too() -> None:
+    health = Health()
+    opened(health, KEYS[0], NOW)
+    for hour in range(1, 10):
+        assert opened(health, KEYS[1], NOW + hour * 600 * SECOND, Outcome.UNCLASSIFIED) == NOW
+    then = NOW + 10 * 600 * SECOND
+    assert opened(health, KEYS[0], then) == then
+
+
+def test_one_dossier_that_fails_among_others_that_pass_grows_old() -> None:
+    health = Health()
+    for hour in range(100):
+        opened(health, KEYS[1], NOW + hour * SILENCE // 2, Outcome.TRANSIENT)
+        assert opened(health, KEYS[0], NOW + hour * SILENCE // 2) == NOW

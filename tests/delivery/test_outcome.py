@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import hypothesis.strategies as st
@@ -114,18 +115,64 @@ def test_an_outage_spends_nothing() -> None:
     assert after_call(work(spent=2), Transient("busy"), facts(passing=False)).spent == 2
 
 
+OLD = NOW - 3601 * SECOND
+
+
 def test_a_maximal_age_ends_in_a_dead_letter_never_silently() -> None:
-    old = work(accepted_at=NOW - 3601 * SECOND)
-    following = after_call(old, Transient("busy"), facts(passing=False))
+    following = after_call(work(first_at=OLD), Transient("busy"), facts())
     assert following.state is State.DEAD
     assert following.failure is not None
     assert following.failure.reason == "expired_age"
 
 
+@pytest.mark.parametrize(
+    ("changes", "around"),
+    [
+        ({"first_at": OLD}, facts(passing=False)),  # an outage that is not known yet
+        ({"first_at": OLD}, facts(active=2)),  # too few to tell
+        ({"first_at": OLD}, replace(facts(), down=True)),
+        ({"first_at": OLD}, replace(facts(), open_since=NOW - 3600 * SECOND)),  # an outage or a hold just over
+        ({"accepted_at": OLD, "first_at": None}, facts()),  # it waited, for whatever, and is tried for the first time
+        ({"accepted_at": OLD, "first_at": NOW - SECOND}, facts()),
+    ],
+)
+@pytest.mark.parametrize("answer", [Transient("busy"), Uncertain("reset"), ZeroDivisionError()])
+def test_age_counts_only_while_the_recipient_works_for_others(
+    changes: dict[str, object], around: Facts, answer: Exception
+) -> None:
+    assert after_call(work(**changes), answer, around).state is State.WAITING
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Throttled("retry_after", seconds=60), Closed("night", until=datetime.fromtimestamp(NOW / 1e6 + 60, UTC))],
+)
+def test_a_partner_that_asks_to_wait_ages_nobody(answer: Exception) -> None:
+    following = after_call(work(first_at=OLD), answer, facts())
+    assert (following.state, following.due) == (State.WAITING, NOW + 60 * SECOND)
+    assert following.alert == "aging"
+
+
+def test_what_the_partner_did_not_take_is_sent_however_old_it_is() -> None:
+    asked = work(Idempotency.CHECKED, state=State.CALLING, first_at=OLD, failure=Failure("uncertain", "reset"))
+    assert after_check(asked, Checked.NOT_DONE, facts()).state is State.WAITING
+
+
+@pytest.mark.parametrize(("passing", "active"), [(False, 3), (True, 2)])
+def test_where_nothing_dies_of_age_an_alert_speaks(passing: bool, active: int) -> None:
+    around = facts(passing=passing, active=active)
+    assert after_call(work(first_at=OLD), Transient("busy"), around).alert == "aging"
+    assert after_call(work(first_at=OLD), Transient("busy"), replace(around, down=True)).alert == ""
+    assert after_call(work(first_at=NOW - 3599 * SECOND), Transient("busy"), around).alert == ""
+
+
 def test_an_unknown_schema_waits_with_an_alert_and_dies_after_a_day() -> None:
     assert after_call(work(), UnknownSchema("x"), facts()).alert == "unknown_schema"
-    old = work(accepted_at=NOW - UNKNOWN_SCHEMA_PATIENCE - 1)
-    assert after_call(old, UnknownSchema("x"), facts()).state is State.DEAD
+    old = NOW - UNKNOWN_SCHEMA_PATIENCE - 1
+    assert after_call(work(first_at=old), UnknownSchema("x"), facts()).state is State.DEAD
+    assert after_call(work(accepted_at=old), UnknownSchema("x"), facts()).state is State.WAITING, "a day's hold"
+    held = replace(facts(), open_since=NOW - SECOND)
+    assert after_call(work(first_at=old), UnknownSchema("x"), held).state is State.WAITING
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ SHOWN = "H\ufffd\ufffd"
 
 
 async def test_words_that_no_text_can_hold_are_stored_as_far_as_they_go(tmp_path: Path) -> None:
-    """A partner's JSON may write a NUL and half a surrogate pair: neither ends the process, nor takes a receipt away."""
+    """A partner's JSON may write a NUL and half a surrogate pair: neither ends the process or costs a receipt."""
     script = Script()
     script.answers["A-0"] = [Invalid(UNSOUND, UNSOUND, code=UNSOUND)]
     script.answers["B-0"] = [Rejected("refused", UNSOUND, code=UNSOUND)]
