@@ -84,6 +84,7 @@ LGSP_LINK: Final = "lgsp_link"  # the same form: a further number that means its
 FAILURE_PREFIX: Final = "lgsp_failure_"  # headers of records on the dead-letter topic
 
 URGENT: Final = b"urgent"
+LONGEST_VALUE: Final = 262_144  # bytes of a message's value; attachments go by claim check
 
 DOSSIER_TOPIC: Final = "lgsp.dossier"
 DOCUMENT_TOPIC: Final = "lgsp.document"

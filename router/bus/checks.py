@@ -7,9 +7,8 @@ from operator import itemgetter
 from typing import Final
 
 from router.errors import PublisherClosed
-from router.events import Message, TopicPartition
+from router.events import LONGEST_VALUE, Message, TopicPartition
 
-LONGEST_VALUE: Final = 262_144
 _VALUE: Final = itemgetter(1)
 
 

@@ -26,6 +26,7 @@ from router.events import (
     LGSP_DETAIL,
     LGSP_ORIGIN,
     LGSP_REASON,
+    LONGEST_VALUE,
     Headers,
     derived_id,
     header,
@@ -48,7 +49,11 @@ class Tries(NamedTuple):
 
 
 def dead_letter(shard: Shard, delivery: Delivery | Arrival, body: Body, *, failure: Failure, tries: Tries) -> Emission:
-    """The record on the dead-letter topic: key, value and headers byte for byte, then the failure headers."""
+    """The record on the dead-letter topic: key, value and headers byte for byte, then the failure headers.
+
+    A value above 256 KiB (another producer's, or an edited one) would not be taken: it is left out, with a header that
+    says so, and stands in the ledger.
+    """
     facts: dict[str, object] = {
         "version": FAILURE_VERSION,
         "recipient": shard.recipient,
@@ -64,8 +69,11 @@ def dead_letter(shard: Shard, delivery: Delivery | Arrival, body: Body, *, failu
         "origin_partition": shard.partition,
         "origin_offset": delivery.offset,
     }
-    added = [(FAILURE_PREFIX + name, str(value).encode()) for name, value in facts.items()]
-    return Emission(DEAD_LETTER_TOPIC, shard.partition, delivery.key, body.value, [*body.headers, *added])
+    value = body.value
+    if len(value) > LONGEST_VALUE:
+        value, facts["left_out"] = b"", len(value)
+    added = [(FAILURE_PREFIX + name, str(fact).encode()) for name, fact in facts.items()]
+    return Emission(DEAD_LETTER_TOPIC, shard.partition, delivery.key, value, [*body.headers, *added])
 
 
 def reply(shard: Shard, delivery: Delivery, body: Body, *, payload: bytes, now: int, reply_to: str) -> Emission | None:

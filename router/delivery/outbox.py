@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from router.delivery.ownership import Ownership
-from router.errors import BusError, LedgerError, PublishFailed
+from router.errors import BusError, LedgerError, PublisherClosed, PublishFailed
 from router.events import Message, TopicPartition, partition_of
 from router.ledger import outbox as table
 from router.ledger.rows import Emission
@@ -31,22 +31,33 @@ class OutboxPublisher:
         self._wake.set()
 
     async def sweep(self) -> int:
-        """Publish and delete one page; how many rows it held. Raises ``BusError``, ``LedgerError``: the rows stay."""
+        """Publish and delete one page; how many rows it held. Raises ``BusError``, ``LedgerError``: what is not durable
+        stays, and of a page of which only some partitions were taken the rest alone.
+        """
         names = sorted(self._leases.names())
         rows = await self._ledger.read(lambda conn: table.pending(conn, names, PAGE))
         if not rows:
             return 0
         if self._publisher is None:
             self._publisher = await self._bus.publisher()
+        batches, ids = batches_of(rows, self._partitions)
         try:
-            await self._publisher.publish(batches_of([emission for _, emission in rows], self._partitions))
-        except PublishFailed:
+            await self._publisher.publish(batches)
+        except PublisherClosed:  # a reopening failed
             await self._publisher.reopen()
             raise
-        ids = [row_id for row_id, _ in rows]
-        await self._ledger.write(lambda conn: table.published(conn, ids))
-        self.published += len(rows)
+        except PublishFailed as failed:
+            await self._forget([row for place, these in ids.items() for row in these[: failed.durable.get(place)]])
+            await self._publisher.reopen()
+            raise
+        await self._forget([row_id for row_id, _ in rows])
         return len(rows)
+
+    async def _forget(self, ids: Sequence[int]) -> None:
+        """These rows are durable on the bus."""
+        if ids:
+            await self._ledger.write(lambda conn: table.published(conn, ids))
+            self.published += len(ids)
 
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Until stopping, and then until nothing is left that can be published."""
@@ -78,11 +89,15 @@ class OutboxPublisher:
             return
 
 
-def batches_of(emissions: Sequence[Emission], partitions: int) -> Mapping[TopicPartition, Sequence[Message]]:
-    """Emissions as batches per partition, order kept."""
+def batches_of(
+    rows: Sequence[tuple[int, Emission]], partitions: int
+) -> tuple[Mapping[TopicPartition, Sequence[Message]], Mapping[TopicPartition, Sequence[int]]]:
+    """Rows as batches per partition, order kept, and their ids in the same places."""
     batches: dict[TopicPartition, list[Message]] = {}
-    for emission in emissions:
+    ids: dict[TopicPartition, list[int]] = {}
+    for row_id, emission in rows:
         partition = emission.partition if emission.partition >= 0 else partition_of(emission.key, partitions)
-        message = (emission.key, emission.value, emission.headers)
-        batches.setdefault(TopicPartition(emission.topic, partition), []).append(message)
-    return batches
+        place = TopicPartition(emission.topic, partition)
+        batches.setdefault(place, []).append((emission.key, emission.value, emission.headers))
+        ids.setdefault(place, []).append(row_id)
+    return batches, ids

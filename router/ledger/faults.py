@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from router.errors import LedgerUnavailable, RouterError, RowRefused
+from router.events import LONGEST_VALUE
 
 #: What a driver raises when there is no connection, or it goes; asyncpg's own come through bare while connecting.
 LOST: Final = (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -57,6 +58,12 @@ def refuse_nul(*texts: str) -> None:
     """Raises ``RowRefused`` for a NUL: PostgreSQL cannot store it in a text, and SQLite shall not differ."""
     if "\0" in "".join(texts):
         raise RowRefused("a text holds a NUL")
+
+
+def refuse_long(value: bytes) -> None:
+    """Raises ``RowRefused`` for what no publisher takes: it would keep all that stands behind it in the outbox."""
+    if len(value) > LONGEST_VALUE:
+        raise RowRefused(f"a value of {len(value)} bytes, above {LONGEST_VALUE}")
 
 
 def to_json(value: Any) -> str:

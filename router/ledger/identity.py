@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from router.events import key_of
 from router.framing import pack, unpack
+from router.ledger.faults import refuse_long
 from router.ledger.lists import among
 from router.ledger.rows import Body
 from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
@@ -116,7 +117,10 @@ def lock_references(conn: Connection, names: Collection[tuple[str, str]]) -> Non
 
 
 def wait(conn: Connection, event: Waiting, identity: bytes, *, now: int) -> None:
-    """Keep an event until its reference is known; a repetition of one that waits is dropped."""
+    """Keep an event until its reference is known; a repetition of one that waits is dropped. Raises ``RowRefused`` for
+    a value above 256 KiB.
+    """
+    refuse_long(event.body.value)
     same = select(waiting.c.id).where(
         waiting.c.scheme == event.scheme, waiting.c.value == event.value, waiting.c.identity == identity
     )

@@ -8,18 +8,21 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from router.framing import pack, unpack
+from router.ledger.faults import refuse_long
 from router.ledger.lists import among
 from router.ledger.rows import Emission
 from router.ledger.tables import outbox
 
 
 def add(conn: Connection, lease_name: str, emissions: Sequence[Emission]) -> None:
-    """Append emissions in the order given."""
+    """Append emissions in the order given. Raises ``RowRefused`` for a value above 256 KiB."""
     add_all(conn, [(lease_name, each) for each in emissions])
 
 
 def add_all(conn: Connection, rows: Sequence[tuple[str, Emission]]) -> None:
-    """Append emissions of several leases, in the order given."""
+    """Append emissions of several leases, in the order given. Raises ``RowRefused`` for a value above 256 KiB."""
+    for _, each in rows:
+        refuse_long(each.value)
     if rows:
         conn.execute(insert(outbox), [_row(lease_name, each) for lease_name, each in rows])
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from router.delivery.accept import Batch
 from router.delivery.commit import Alert, Group, GroupCommit, Intake
 from router.errors import RowRefused
-from router.events import DEAD_LETTER_TOPIC, header
+from router.events import DEAD_LETTER_TOPIC, LONGEST_VALUE, header
 from router.ledger import alerts, leases, orders, outbox, query, recipients, store
 from router.ledger.query import DeadFilter
-from router.ledger.rows import Accepted, Lease, Order, RecipientState, State, Transition, Verb, Verdict
+from router.ledger.rows import Accepted, Body, Lease, Order, RecipientState, State, Transition, Verb, Verdict
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import NOW, RECIPIENT, accept, arrival, attempt, delivery, failure, shard
 
@@ -120,6 +120,17 @@ async def test_what_a_partner_took_stays_delivered_though_its_receipt_cannot_be_
     stored = await delivery(ledger, 1)
     assert (stored.state, stored.receipt) == (State.DELIVERED, {"code": "ledger_refused"})
     assert await ledger.read(lambda conn: outbox.pending(conn, SHARDS, 9)) == []
+
+
+async def test_a_dead_letter_whose_value_no_publisher_takes_is_recorded_without_it(ledger):
+    long = Body(b"x" * (LONGEST_VALUE + 1), ())
+    malformed = arrival(0, body=long, state=State.DEAD, failure=failure("malformed_event"))
+    done = await (await committing(ledger)).commit(Group(intakes=[await intake(ledger, malformed)]))
+    assert done.reread == set()
+    assert await states(ledger) == {"event-0": State.DEAD}
+    ((_, record),) = await ledger.read(lambda conn: outbox.pending(conn, SHARDS, 9))
+    assert record.value == b""
+    assert header(record.headers, "lgsp_failure_left_out") == str(LONGEST_VALUE + 1).encode()
 
 
 async def test_a_stale_change_costs_its_own_shard_a_reread_and_the_others_nothing(ledger):

@@ -161,13 +161,13 @@ def outbox_twice():
     """A reply in the outbox goes out twice, the second time under an id of its own."""
     honest, number = outbox.batches_of, count()
 
-    def batches_of(emissions, partitions):
+    def batches_of(rows, partitions):
         twice = []
-        for emission in emissions:
-            twice.append(emission)
+        for row_id, emission in rows:
+            twice.append((row_id, emission))
             if (CE_TYPE, REPLY_TYPE.encode()) in emission.headers:
                 headers = [(k, f"again-{next(number)}".encode() if k == CE_ID else v) for k, v in emission.headers]
-                twice.append(replace(emission, headers=headers))
+                twice.append((row_id, replace(emission, headers=headers)))
         return honest(twice, partitions)
 
     with patch.object(outbox, "batches_of", batches_of):
