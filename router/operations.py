@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.delivery.accept import identity_of
 from router.delivery.commit import Group, write_group
+from router.delivery.sharing import Watch
 from router.errors import OrderRefused
 from router.events import ROUTER
 from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, store
@@ -23,7 +24,6 @@ from router.ledger.rows import (
     Attempt,
     Body,
     Delivery,
-    Lease,
     Order,
     OrderResult,
     RecipientState,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 ANSWER_PATIENCE: Final = 10.0
 ANSWER_PAUSE: Final = 0.05
+BEATS_UNSEEN: Final = 1.5  # lease lengths that an owner may be silent before its lease is taken
 OPERATOR: Final = "operator"
 
 
@@ -73,7 +74,8 @@ class Answer(NamedTuple):
 
 class Operations:
     """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
-    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``.
+    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``;
+    ``lease_seconds`` tells how long a living process may be silent.
     """
 
     def __init__(
@@ -82,8 +84,11 @@ class Operations:
         clock: Clock,
         lock: DirectoryLock | None,
         check: Callable[[str, bytes], object] | None = None,
+        *,
+        lease_seconds: float = 15.0,
     ) -> None:
         self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
+        self._lease_seconds = lease_seconds
 
     # Questions
 
@@ -237,53 +242,81 @@ class Operations:
             raise OrderRefused(f"there is no recipient {recipient} (known: {', '.join(sorted(known))})")
 
     async def _place(self, order: Order, place: Shard | None) -> Answer:
+        """Place an order and wait for its answer; where nobody owns its lease, or whoever did beats no more, it is
+        applied here.
+        """
         now = self._clock.now()
         order_id = await self._ledger.write(lambda conn: orders.place(conn, order, now=now))
-        if await self._apply_alone(order_id, order, place):
-            return Answer(order_id, await self._answer(order_id), alone=True)
-        return Answer(order_id, await self._answer(order_id), alone=False)
-
-    async def _answer(self, order_id: int) -> OrderResult:
-        deadline = self._clock.monotonic() + ANSWER_PATIENCE
-        while self._clock.monotonic() < deadline:
-            found = await self._ledger.read(lambda conn: orders.result(conn, order_id))
-            if found is not None:
-                return found
+        begun, longest = self._clock.monotonic(), BEATS_UNSEEN * self._lease_seconds
+        watch, alone, since = Watch(longest), False, 0.0
+        while True:
+            desk = await self._ledger.read(lambda conn: _look(conn, order_id, order.lease))
+            if desk.result is not None:
+                return Answer(order_id, desk.result, alone)
+            watch.observe(desk.processes, begun + since)
+            owner = desk.lease.owner if desk.lease is not None else None
+            alone = await self._apply_alone(order_id, order, place, owner, watch) or alone
+            unmoved = self._lock is None and owner in watch.seen and watch.seen[owner].since == begun
+            if since > (max(ANSWER_PATIENCE, longest + ANSWER_PAUSE) if unmoved else ANSWER_PATIENCE):
+                text = f"order {order_id} is placed; no process has answered it yet"
+                return Answer(order_id, OrderResult(False, text), alone=False)
             await self._clock.sleep(ANSWER_PAUSE)
-        return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
+            since = self._clock.monotonic() - begun
 
-    async def _apply_alone(self, order_id: int, order: Order, place: Shard | None) -> bool:
-        """Apply the order here if nobody owns its lease (a recalculation needs the recipient itself and waits)."""
+    async def _apply_alone(
+        self, order_id: int, order: Order, place: Shard | None, owner: str | None, watch: Watch
+    ) -> bool:
+        """Apply the order here if its lease is free (a recalculation needs the recipient itself and waits)."""
         if order.verb is Verb.RECALCULATE:
             return False
         if self._lock is not None:
             if not self._lock.try_take():
                 return False
             try:
-                return await self._apply(order_id, order, place)
+                return await self._ledger.write(lambda conn: self._apply(conn, order_id, order, place, None))
             finally:
                 self._lock.release()
-        owner = (await self._ledger.read(leases.leases))[order.lease].owner
-        return owner is None and await self._apply(order_id, order, place)
+        if owner is not None and not watch.is_dead(owner, self._clock.monotonic()):
+            return False
+        seen = watch.seen.get(owner) if owner is not None else None
+        still = Still(owner, seen.beat if seen is not None else None)
+        return await self._ledger.write(lambda conn: self._apply(conn, order_id, order, place, still))
 
-    async def _apply(self, order_id: int, order: Order, place: Shard | None) -> bool:
-        now = self._clock.now()
-
-        def take(conn: Connection) -> Lease | None:
-            leases.ensure(conn, [order.lease])
-            row = leases.leases(conn)[order.lease]
-            return leases.take(conn, row.name, OPERATOR, row.epoch)
-
-        def apply(conn: Connection, lease: Lease) -> None:
-            mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
-            write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], now, {})
-            leases.release(conn, [lease], clean=True)
-
-        lease = await self._ledger.write(take)
+    def _apply(self, conn: Connection, order_id: int, order: Order, place: Shard | None, still: Still | None) -> bool:
+        """Take the lease, apply, and let go of it as it was, in one transaction: nobody is robbed who took it since it
+        was looked at, and a call that was cut off still counts as cut off. ``still`` is None under the lock.
+        """
+        leases.ensure(conn, [order.lease])
+        row = leases.leases(conn)[order.lease]
+        if still is not None and row.owner != still.owner:
+            return False
+        standing = (still.owner, still.beat) if still is not None and still.owner and still.beat is not None else None
+        lease = leases.take(conn, row.name, OPERATOR, row.epoch, still=standing)
         if lease is None:
             return False
-        await self._ledger.write(lambda conn: apply(conn, lease))
+        mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
+        write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], self._clock.now(), {})
+        leases.release(conn, [lease], clean=row.clean)
         return True
+
+
+class Still(NamedTuple):
+    """Whoever was seen to own a lease, and the beat at which it stands (None: it has no row)."""
+
+    owner: str | None
+    beat: int | None
+
+
+class _Look(NamedTuple):
+    result: OrderResult | None
+    lease: leases.LeaseRow | None
+    processes: dict[str, leases.ProcessRow]
+
+
+def _look(conn: Connection, order_id: int, lease: str) -> _Look:
+    """An order's answer, its lease, then the processes: one that is born in between has a beat before it owns."""
+    result, rows = orders.result(conn, order_id), leases.leases(conn)
+    return _Look(result, rows.get(lease), leases.processes(conn))
 
 
 def _status(conn: Connection) -> Status:

@@ -107,4 +107,5 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
         lock = DirectoryLock(settings.data) if settings.embedded else None
-        return await question(Operations(ledger, clock, lock, partial(checked, Codec(PackagedSchemas()))))
+        check, length = partial(checked, Codec(PackagedSchemas())), settings.ledger.lease_seconds
+        return await question(Operations(ledger, clock, lock, check, lease_seconds=length))
