@@ -174,7 +174,7 @@ class Dispatcher:
         finally:
             self.calling -= 1
             if found.probe:
-                recipient.health.probing = False
+                recipient.health.probe_over(self._kit.clock.now(), self._kit.ids.jitter())
 
     async def _call(self, recipient: Recipient, found: Found) -> None:
         owned, head, probe = found

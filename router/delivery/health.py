@@ -84,6 +84,8 @@ def step(condition: Condition, evidence: Evidence) -> Condition:
     if evidence.signal is Signal.WORKS:
         return WORKING
     if evidence.signal is Signal.NOTHING:
+        if condition.down and evidence.probe:  # it told nothing, and the next one must not follow at once
+            return condition._replace(probe_at=evidence.now + pause(condition.probes, evidence.jitter))
         return condition
     if condition.down:
         if not evidence.probe:
@@ -158,6 +160,12 @@ class Health:
         """The partner was asked whether it answers at all: *no* counts as a failed probe, *yes* is not yet proof."""
         if not answers:
             self._judge(Evidence(now, Signal.FAILS, len(self._failing), 0, True, reason, jitter))
+
+    def probe_over(self, now: int, jitter: float) -> None:
+        """The one probe has ended; if nothing was seen of it, the next one is put off all the same."""
+        self.probing = False
+        if self.condition.probe_at <= now:
+            self._judge(Evidence(now, Signal.NOTHING, len(self._failing), 0, True, "", jitter))
 
     def pause(self, until: int, why: str) -> None:
         """Call nobody of this recipient before ``until`` (UTC µs): it said so itself."""

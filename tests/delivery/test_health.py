@@ -47,7 +47,9 @@ def evidence(signal: Signal, *, lanes: int = 1, since: int = LONG_AGO, probe: bo
         ),
         # what our own side could not prepare says nothing, in either condition
         (WORKING, evidence(Signal.NOTHING, lanes=9), WORKING),
-        (DOWN, evidence(Signal.NOTHING, probe=True), DOWN),
+        (DOWN, evidence(Signal.NOTHING), DOWN),
+        # a probe that tells nothing puts the next one off and does not count
+        (DOWN, evidence(Signal.NOTHING, probe=True), DOWN._replace(probe_at=NOW + pause(2, 0.5))),
         # any answer opens it, a probe's or a late one's
         (DOWN, evidence(Signal.WORKS), WORKING),
         (DOWN, evidence(Signal.WORKS, probe=True), WORKING),
@@ -138,6 +140,20 @@ def test_a_partner_that_says_it_does_not_answer_puts_the_next_probe_off() -> Non
     assert health.condition.probe_at == first
     health.probed(first, answers=False, reason="no answer", jitter=0.5)
     assert health.condition.probe_at == first + pause(1, 0.5)
+
+
+def test_a_probe_of_which_nothing_was_seen_puts_the_next_one_off() -> None:
+    """Its head was left to a person, or its body could not be read: nobody was asked."""
+    health = down()
+    then = health.condition.probe_at
+    health.probing = True
+    health.probe_over(then, 0.5)
+    assert health.condition == (health.condition.since, "x", 0, then + pause(0, 0.5))
+    assert not health.may_probe(then)
+    assert health.may_probe(health.condition.probe_at)
+    before = health.condition
+    health.probe_over(then + 1, 0.5)
+    assert health.condition == before, "what the probe brought has put the next one off already"
 
 
 def test_an_operators_hold_is_stronger_than_any_time() -> None:

@@ -122,3 +122,22 @@ async def test_a_closed_partner_is_called_when_it_opens_and_no_attempt_is_spent(
         _, first = await place.delivery("H39-0/0")
         assert first.first_at >= int(window.end.timestamp() * 1e6)
         assert first.attempts == 1
+
+
+async def test_probes_that_tell_nothing_keep_their_pauses(tmp_path):
+    """The partner is back with answers that nobody can classify."""
+    script, clock = Outage(), FastClock()
+    async with installation(tmp_path, script=script, clock=clock) as place:
+        await place.publish(*EVENTS)
+        health = place.service.recipients[PARTNER].health
+        await place.until(lambda: health.condition.down and not place.service.dispatcher.calling)
+        script.answers = _Unreadable()
+        before, since = len(script.seen), clock.now()
+        await place.until(lambda: len(script.seen) - before >= 3)
+        assert clock.now() - since >= 2 * 3_750_000, "FIRST_PAUSE less a quarter, twice"
+        assert health.condition.down
+
+
+class _Unreadable(dict):
+    def __missing__(self, _event_id):
+        return [ZeroDivisionError()]
