@@ -53,6 +53,12 @@ class LocalDispatcher:
         for event in self._wake.values():
             event.set()
 
+    def check(self) -> None:
+        """Raise what a task ended with: without it all events of its recipient would wait for ever."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
     async def stop(self) -> None:
         """End; what was computed and not committed is computed again by whoever is next."""
         for task in self._tasks:

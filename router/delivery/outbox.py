@@ -25,6 +25,7 @@ class OutboxPublisher:
         self._publisher: Publisher | None = None
         self._wake = asyncio.Event()
         self.published = 0
+        self.trouble = ""  # why the last sweep did not publish all
 
     def wake(self) -> None:
         """Rows were written."""
@@ -64,11 +65,13 @@ class OutboxPublisher:
         while True:
             try:
                 swept = await self.sweep()
-            except (BusError, LedgerError):
+            except (BusError, LedgerError) as error:
+                self.trouble = str(error) or type(error).__name__
                 if stopping():
                     return
                 await self._clock.sleep(PAUSE_AFTER_FAILURE)
                 continue
+            self.trouble = ""
             if swept:
                 continue
             if stopping():

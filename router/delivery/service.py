@@ -36,6 +36,7 @@ from router.ports import Bus, Clock, Ledger
 
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
 IDLE: Final = 0.5
+OUTBOX_WAITS: Final = "outbox_waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class DeliveryService:
         self._wake = asyncio.Event()
         self._stopping = False
         self._astray = False  # the reader is not where the positions are
+        self._outbox_trouble = ""
         self._next_look = self._next_share = 0.0
 
     @property
@@ -135,6 +137,9 @@ class DeliveryService:
         publishing = asyncio.create_task(self.outbox.run(lambda: self._stopping))
         try:
             while not self._stopping:
+                self._local.check()
+                if publishing.done():
+                    publishing.result()
                 await self._tick()
         finally:
             await self._wind_down(publishing)
@@ -304,11 +309,18 @@ class DeliveryService:
             self._ready_orders += await self._order_desk.ready(self.shards)
             recovered, alerts = await self._holds.notice(self.recipients.values())
             self._alerts += alerts
+            self._heed_outbox()
             for owned in self.shards.values():
                 if owned.lanes is not None and any(owned.shard.recipient == each.id for each in recovered):
                     owned.lanes.hasten(FAILURES_OF_AN_OUTAGE)
         except (LedgerError, BusError) as error:
             self._alerts.append(Alert("look_around_failed", "delivery", str(error)))
+
+    def _heed_outbox(self) -> None:
+        """An outbox that cannot publish is told of once, and once when it can again."""
+        if self.outbox.trouble != self._outbox_trouble:
+            self._outbox_trouble = self.outbox.trouble
+            self._alerts.append(Alert(OUTBOX_WAITS, "outbox", self.outbox.trouble, raised=bool(self.outbox.trouble)))
 
     async def _read_recipients(self) -> None:
         states = await self._ledger.read(recipient_table.recipient_states)

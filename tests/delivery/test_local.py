@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import Connection, select
 
-from router.errors import LedgerUnavailable, StaleVersion
+from router.delivery.outbox import OutboxPublisher
+from router.errors import BusUnavailable, LedgerUnavailable, StaleVersion
 from router.events import TopicPartition, topic_of
 from router.ledger.local import LocalEffect, LocalWork
 from router.ledger.query import DeadFilter
@@ -139,3 +141,39 @@ async def test_an_order_on_a_whole_shard_is_applied_page_by_page_until_it_is_don
         assert local.pages >= 3
         left = await place.ledger.read(lambda conn: conn.execute(select(orders.c.done)).scalars().all())
         assert all(left)
+
+
+@pytest.mark.parametrize("part", ["local.LocalDispatcher._heads", "outbox.OutboxPublisher.sweep"])
+async def test_a_task_that_died_ends_the_service_and_is_not_missed_in_silence(tmp_path, monkeypatch, part):
+    """Whoever restarts it sees why; else local recipients or the outbox would stand still for ever."""
+
+    def dies(*_args):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(f"router.delivery.{part}", dies)
+    with pytest.raises(ZeroDivisionError):
+        async with installation(tmp_path, script=Script(), local=[Counting()]) as place:
+            await place.publish(*EVENTS[:1], topic=topic_of(LOCAL))
+            await place.until(lambda: place.service.stopping)
+
+
+async def test_an_outbox_that_cannot_publish_is_told_of_and_so_is_its_end(tmp_path, monkeypatch):
+    honest, away = OutboxPublisher.sweep, [True]
+
+    async def sweep(self):
+        if away[0]:
+            raise BusUnavailable("no broker")
+        return await honest(self)
+
+    monkeypatch.setattr(OutboxPublisher, "sweep", sweep)
+    monkeypatch.setattr("router.delivery.outbox.PAUSE_AFTER_FAILURE", 0.01)
+    async with installation(tmp_path) as place:
+        raised = place.service.tally.alerts
+        await place.until(lambda: raised["outbox_waits"])
+        (alert,) = await place.operations.alerts()
+        assert (alert.name, alert.detail) == ("outbox_waits", "no broker")
+        away[0] = False
+        await place.until(lambda: not place.service.outbox.trouble and not place.service._outbox_trouble)
+        async with asyncio.timeout(10):
+            while await place.operations.alerts():
+                await place.service._clock.sleep(0.01)
