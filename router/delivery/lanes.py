@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from router.ledger.rows import FINISHED, PARKED, Delivery, State
 
 FROZEN: Final = -1  # a ``busy`` that no seq has
+RESERVE: Final = 4  # urgent lanes have this part of the ordinary ones' room
 
 
 class Walk(NamedTuple):
@@ -82,8 +83,9 @@ class _Lane:
 class Lanes:
     """The lanes of one shard.
 
-    ``window`` is how many deliveries of a lane are kept; ``capacity`` how many lanes; ``parked_capacity`` how many
-    parked keys; ``body_capacity`` how many bytes of bodies. ``last_seq`` is the shard's last seq at take-over;
+    ``window`` is how many deliveries of a lane are kept; ``capacity`` how many ordinary lanes; ``parked_capacity`` how
+    many parked keys before ordinary lanes stand; urgent lanes have a quarter of both for themselves, so that none of
+    them ever waits behind ordinary ones. ``body_capacity`` is how many bytes of bodies. ``last_seq`` is the shard's last seq at take-over;
     deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their first call here.
     """
 
@@ -99,7 +101,10 @@ class Lanes:
         body_capacity: int = 4 * 1_048_576,
     ) -> None:
         self._inherited, self._rest_until = last_seq, rest_until
-        self._window, self._capacity, self._parked_capacity, self._page = window, capacity, parked_capacity, page
+        self._window, self._page = window, page
+        self._capacity = {False: capacity, True: max(1, capacity // RESERVE)}
+        self._parked_capacity = {False: parked_capacity, True: parked_capacity + max(1, parked_capacity // RESERVE)}
+        self._known = {False: 0, True: 0}  # lanes of each class
         self._body_capacity, self._body_bytes = body_capacity, 0
         self._cursors = {urgent: _Cursor(last=last_seq) for urgent in (True, False)}
         self._lanes: dict[bytes, _Lane] = {}
@@ -117,7 +122,7 @@ class Lanes:
         """New deliveries of a committed accept, in seq order."""
         for delivery in deliveries:
             cursor = self._cursors[delivery.urgent]
-            direct = cursor.at_end and not self.saturated
+            direct = cursor.at_end and not self._is_full(delivery.urgent)
             cursor.last = max(cursor.last, delivery.seq)
             if delivery.seq <= cursor.at:  # a page saw it before we were told
                 continue
@@ -129,14 +134,12 @@ class Lanes:
                 self._lacks(lane)
 
     def next_walk(self) -> Walk | None:
-        """The next page to read, urgent first; None when both cursors stand at the end, or memory is full."""
-        if self.saturated:
-            return None
+        """The next page to read, urgent first; None where a cursor stands at the end, or its class has no more room."""
         for urgent in (True, False):
             cursor = self._cursors[urgent]
-            if not cursor.walking and cursor.at < cursor.last:
+            if not cursor.walking and cursor.at < cursor.last and not self._is_full(urgent):
                 cursor.walking = True
-                room = self._capacity - len(self._lanes)
+                room = self._capacity[urgent] - self._known[urgent]
                 return Walk(urgent, cursor.at, max(1, min(self._page, room)), cursor.last)
         return None
 
@@ -263,7 +266,7 @@ class Lanes:
     def reload(self, key: bytes, *, urgent: bool) -> None:
         """An order changed this lane (``freeze`` came first): read it again from its oldest unfinished row."""
         self._parked.discard(key)
-        old = self._lanes.pop(key, None)
+        old = self._drop(key)
         self._thirsty.pop(key, None)
         self._idle.pop(key, None)
         lane = self._new_lane(key, urgent)
@@ -293,8 +296,8 @@ class Lanes:
 
     @property
     def saturated(self) -> bool:
-        """Memory is full: the cursors stand until lanes are finished."""
-        return len(self._lanes) >= self._capacity or len(self._parked) >= self._parked_capacity
+        """Memory is full for one class: its cursor stands until lanes are finished."""
+        return self._is_full(False) or self._is_full(True)
 
     def next_due(self) -> int | None:
         """When the next waiting head is due (UTC µs), or None."""
@@ -315,6 +318,17 @@ class Lanes:
 
     # Inside
 
+    def _is_full(self, urgent: bool) -> bool:
+        return (
+            self._known[urgent] >= self._capacity[urgent] or len(self._parked) >= self._parked_capacity[urgent]
+        )
+
+    def _drop(self, key: bytes) -> _Lane | None:
+        lane = self._lanes.pop(key, None)
+        if lane is not None:
+            self._known[lane.urgent] -= 1
+        return lane
+
     def _stands(self, lane: _Lane, due: int) -> bool:
         """Whether an entry of the due heap is still true."""
         return lane.due_at == due and self._lanes.get(lane.key) is lane
@@ -327,6 +341,7 @@ class Lanes:
     def _new_lane(self, key: bytes, urgent: bool) -> _Lane:
         self._tickets += 1
         lane = self._lanes[key] = _Lane(key, urgent, self._tickets)
+        self._known[urgent] += 1
         return lane
 
     def _introduce(self, delivery: Delivery) -> None:
@@ -388,7 +403,7 @@ class Lanes:
 
     def _park(self, lane: _Lane) -> None:
         self._body_bytes -= sum(_size(item) for item in lane.items)
-        self._lanes.pop(lane.key, None)
+        self._drop(lane.key)
         self._thirsty.pop(lane.key, None)
         self._parked.add(lane.key)
 
@@ -400,7 +415,7 @@ class Lanes:
 
     def _forget(self, lane: _Lane) -> None:
         if not lane.items and not lane.more and not lane.refilling and not lane.busy:
-            self._lanes.pop(lane.key, None)
+            self._drop(lane.key)
 
 
 def _size(delivery: Delivery) -> int:

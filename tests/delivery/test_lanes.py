@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from router.delivery.lanes import Lanes, Refill, Walk
 from router.ledger.rows import FINISHED, PARKED, Body, Delivery, Failure, State
 
-KEYS = [bytes([n]) * 16 for n in range(3)]
-URGENT = {KEYS[0]}
-CAPACITY, WINDOW = 3, 2
+KEYS = [bytes([n]) * 16 for n in range(5)]
+URGENT = {KEYS[0], KEYS[1]}
+CAPACITY, WINDOW = 2, 2
 REST = 5  # until then heads of the last owner are kept back
 
 
@@ -192,7 +193,9 @@ class LanesMachine(RuleBasedStateMachine):
         if not hasattr(self, "lanes"):
             return
         counts = self.lanes.counts()
-        assert counts.lanes <= CAPACITY + len(self.frozen) + len(self.flying) + len(KEYS)
+        classes = [lane.urgent for lane in self.lanes._lanes.values()]
+        assert self.lanes._known == {urgent: classes.count(urgent) for urgent in (True, False)}
+        assert counts.lanes <= CAPACITY + 1 + len(self.frozen) + len(self.flying) + len(KEYS)
         held = sum(len(lane.items) for lane in self.lanes._lanes.values())
         assert held <= counts.lanes * WINDOW
 
@@ -228,6 +231,53 @@ class LanesMachine(RuleBasedStateMachine):
         head.state, head.version, head.due = State.DELIVERED, head.version + 1, None
         self.ledger.rows[head.seq - 1] = replace(head)
         self.lanes.settled(head)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_urgent_event_never_waits_behind_a_memory_full_of_ordinary_ones(told: bool) -> None:
+    """A recipient that is closed for the night: its ordinary lanes fill the memory, and wait."""
+    ordinary = [delivery(seq, bytes([seq + 10]) * 16) for seq in range(1, 9)]
+    lanes = Lanes(last_seq=0, capacity=4, page=8)
+    lanes.accepted(ordinary)
+    assert lanes.saturated
+    assert lanes.next_walk() is None
+    urgent = delivery(9, KEYS[0])
+    if told:
+        lanes.accepted([urgent])
+    else:  # found by the cursor, at another owner's
+        lanes = Lanes(last_seq=9, capacity=4, page=4)
+        for _ in range(2):
+            walk = lanes.next_walk()
+            assert walk is not None
+            lanes.walked(walk, [urgent] if walk.urgent else ordinary[:4])
+        assert lanes.saturated
+    head = lanes.take(0, urgent_only=True)
+    assert head is not None
+    assert head.seq == 9
+
+
+def test_urgent_lanes_are_bounded_too_and_go_on_when_there_is_room() -> None:
+    urgent = [replace(delivery(seq, bytes([seq + 10]) * 16), urgent=True) for seq in range(1, 5)]
+    lanes = Lanes(capacity=4, parked_capacity=4)
+    lanes.accepted(urgent)
+    assert (lanes.counts().lanes, lanes.saturated, lanes.next_walk()) == (1, True, None)
+    head = lanes.take(0)
+    assert head is not None
+    lanes.settled(replace(head, state=State.DELIVERED))
+    assert not lanes.saturated
+    walk = lanes.next_walk()
+    assert walk is not None
+    assert (walk.urgent, walk.limit) == (True, 1)
+
+
+def test_parked_lanes_leave_room_for_urgent_ones() -> None:
+    lanes = Lanes(parked_capacity=4)
+    lanes.accepted([replace(delivery(seq, bytes([seq + 10]) * 16), state=State.DEAD) for seq in range(1, 5)])
+    assert lanes.saturated
+    lanes.accepted([delivery(5), delivery(6, KEYS[0])])
+    head = lanes.take(0)
+    assert head is not None
+    assert head.seq == 6
 
 
 LanesMachine.TestCase.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)

@@ -151,10 +151,14 @@ async def test_a_task_that_died_ends_the_service_and_is_not_missed_in_silence(tm
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(f"router.delivery.{part}", dies)
-    with pytest.raises(ZeroDivisionError):
+
+    async def until_it_ends():
         async with installation(tmp_path, script=Script(), local=[Counting()]) as place:
             await place.publish(*EVENTS[:1], topic=topic_of(LOCAL))
             await place.until(lambda: place.service.stopping)
+
+    with pytest.raises(ZeroDivisionError):
+        await until_it_ends()
 
 
 async def test_an_outbox_that_cannot_publish_is_told_of_and_so_is_its_end(tmp_path, monkeypatch):
