@@ -72,7 +72,7 @@ def _condition(state: RecipientState | None, hold: Hold | None) -> dict[str, Any
     if state is not None and state.status != "open":
         return _told(state.status, state.since, state.reason, state.by, None)
     if hold is not None:
-        return _told(hold.kind, hold.since, hold.reason, "lgsp-router", hold.until)
+        return _told(hold.kind, hold.since, hold.reason, "lgsp-router", hold.until or None)
     return _told("open", state.since if state else None, state.reason if state else "", state.by if state else "", None)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 
 from router.delivery.calls import Recipient
 from router.delivery.commit import Alert
+from router.delivery.crowding import Crowd, changes
 from router.ledger import holds as table
 from router.ledger.holds import Hold
 from router.ports import Clock, Ledger
@@ -20,8 +22,9 @@ class HoldBoard:
     def __init__(self, ledger: Ledger, clock: Clock, process: str) -> None:
         self._ledger, self._clock, self._process = ledger, clock, process
         self._written: dict[str, Hold] = {}
+        self._crowd: Crowd = {}
 
-    def current(self, recipient: Recipient) -> Hold | None:
+    def current(self, recipient: Recipient, crowd: Crowd = MappingProxyType({})) -> Hold | None:
         """Why this process calls a recipient less than it could, or None. Operators' holds are not here: the
         recipient's own row shows them.
         """
@@ -39,15 +42,20 @@ class HoldBoard:
             known = self._written.get(recipient.id)
             until = known.until if known is not None and known.kind == CLOSED else now + int(left * 1e6)
             return Hold(recipient.id, self._process, CLOSED, since, shut.why, until)
+        for (name, subject), why in crowd.items():
+            if subject == recipient.id:
+                return Hold(recipient.id, self._process, name, self._since(recipient.id, name, now), why, 0)
         return None
 
-    async def notice(self, recipients: Iterable[Recipient]) -> tuple[list[Recipient], list[Alert]]:
+    async def notice(
+        self, recipients: Iterable[Recipient], crowd: Crowd = MappingProxyType({})
+    ) -> tuple[list[Recipient], list[Alert]]:
         """Recipients that are no longer down, and alerts to raise or to clear. Raises ``LedgerError``."""
         changed: list[tuple[str, Hold | None]] = []
         recovered: list[Recipient] = []
-        alerts: list[Alert] = []
+        alerts = changes(self._crowd, crowd)
         for recipient in recipients:
-            hold, before = self.current(recipient), self._written.get(recipient.id)
+            hold, before = self.current(recipient, crowd), self._written.get(recipient.id)
             if hold == before:
                 continue
             changed.append((recipient.id, hold))
@@ -59,6 +67,7 @@ class HoldBoard:
                 alerts.append(Alert("recipient_down", recipient.id, "it answers again", raised=False))
         if changed:
             await self._ledger.write(lambda conn: table.put_holds(conn, self._process, changed))
+        self._crowd = crowd
         for name, hold in changed:
             if hold is None:
                 self._written.pop(name, None)

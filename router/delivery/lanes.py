@@ -85,8 +85,9 @@ class Lanes:
 
     ``window`` is how many deliveries of a lane are kept; ``capacity`` how many ordinary lanes; ``parked_capacity`` how
     many parked keys before ordinary lanes stand; urgent lanes have a quarter of both for themselves, so that none of
-    them ever waits behind ordinary ones. ``body_capacity`` is how many bytes of bodies. ``last_seq`` is the shard's last seq at take-over;
-    deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their first call here.
+    them ever waits behind ordinary ones. ``body_capacity`` is how many bytes of bodies. ``last_seq`` is the shard's
+    last seq at take-over; deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their
+    first call here.
     """
 
     def __init__(
@@ -299,6 +300,11 @@ class Lanes:
         """Memory is full for one class: its cursor stands until lanes are finished."""
         return self._is_full(False) or self._is_full(True)
 
+    @property
+    def parked_full(self) -> bool:
+        """As many lanes are parked as may be: ordinary ones stand until a person has dealt with some."""
+        return len(self._parked) >= self._parked_capacity[False]
+
     def next_due(self) -> int | None:
         """When the next waiting head is due (UTC µs), or None."""
         return self._due[0][0] if self._due else None
@@ -319,9 +325,7 @@ class Lanes:
     # Inside
 
     def _is_full(self, urgent: bool) -> bool:
-        return (
-            self._known[urgent] >= self._capacity[urgent] or len(self._parked) >= self._parked_capacity[urgent]
-        )
+        return self._known[urgent] >= self._capacity[urgent] or len(self._parked) >= self._parked_capacity[urgent]
 
     def _drop(self, key: bytes) -> _Lane | None:
         lane = self._lanes.pop(key, None)

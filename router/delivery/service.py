@@ -15,6 +15,7 @@ from typing import Final
 from router.delivery.accept import batch_of
 from router.delivery.calls import Kit, Recipient
 from router.delivery.commit import ROUTER_SAYS, Alert, Group, GroupCommit, Intake
+from router.delivery.crowding import crowd_of
 from router.delivery.dispatch import LEDGER_PAUSE, Dispatcher, Outcome
 from router.delivery.feed import Feed
 from router.delivery.holdings import Holdings
@@ -307,7 +308,7 @@ class DeliveryService:
                 await self._feed.note(self.shards.values())
             await self._read_recipients()
             self._ready_orders += await self._order_desk.ready(self.shards)
-            recovered, alerts = await self._holds.notice(self.recipients.values())
+            recovered, alerts = await self._holds.notice(self.recipients.values(), crowd_of(self.shards.values()))
             self._alerts += alerts
             self._heed_outbox()
             for owned in self.shards.values():

@@ -12,8 +12,8 @@ from router.ledger.upsert import put
 
 
 class Hold(NamedTuple):
-    """Why a process calls a recipient less than it could: ``down``, ``paused`` or ``closed``. ``until`` (UTC µs) is
-    the next probe, or the end.
+    """Why a process calls a recipient less than it could: ``down``, ``paused``, ``closed``, or memory is full
+    (``saturated``, ``parked_full``). ``until`` (UTC µs) is the next probe, or the end; 0 where no time ends it.
     """
 
     recipient: str

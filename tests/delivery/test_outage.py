@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from router.ledger import alerts
 from router.ledger.holds import current_holds
 from router.sdk import Throttled, Transient
 from router.sdk.manifest import Maintenance
-from tests.delivery.installation import PARTNER, FastClock, Script, installation
+from tests.delivery.installation import PARTITIONS, PARTNER, FastClock, Script, installation
 
 DOSSIERS = [f"H39-{n}" for n in range(6)]
 EVENTS = [(f"{dossier}/{n}", dossier) for n in range(3) for dossier in DOSSIERS]
@@ -141,3 +142,20 @@ async def test_probes_that_tell_nothing_keep_their_pauses(tmp_path):
 class _Unreadable(dict):
     def __missing__(self, _event_id):
         return [ZeroDivisionError()]
+
+
+async def test_a_memory_full_of_waiting_dossiers_is_told_of_and_so_is_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("router.delivery.holdings.FEWEST_LANES", 1)
+    monkeypatch.setattr("router.delivery.holdings.LANES_A_RECIPIENT", PARTITIONS)
+    script = Script()
+    script.gate.clear()
+    async with installation(tmp_path, script=script) as place:
+        await place.publish(*EVENTS)
+        await place.until(lambda: place.service.tally.alerts["saturated"])
+        assert [(each.kind, each.recipient) for each in await holds(place)] == [("saturated", PARTNER)]
+        script.gate.set()
+        await place.until(lambda: len(script.taken) == len(EVENTS) and not place.service._holds._written)
+        async with asyncio.timeout(10):
+            while await open_alerts(place):
+                await place.service._clock.sleep(0.01)
+        assert await holds(place) == []
