@@ -44,6 +44,7 @@ class Holdings:
         self._enter, self._leave = enter, leave
         self.shards: dict[str, Owned] = {}  # by lease name
         self.alerts: list[Alert] = []
+        self.unread = False  # the reader does not follow all shards yet
         self._taken: dict[str, Taken] = {}
         self._stale: dict[str, Owned] = {}
         self._leaving: dict[str, Owned] = {}
@@ -121,8 +122,10 @@ class Holdings:
         return self._ownership.lapsed(lease)
 
     async def follow(self) -> None:
-        """Read all shards worked on, each from its position."""
+        """Read all shards worked on, each from its position. Raises ``BusError``: then ``unread`` says to try again."""
+        self.unread = True
         await self._feed.follow(self.shards.values())
+        self.unread = False
 
     def _out(self, name: str) -> Owned:
         owned = self.shards.pop(name)

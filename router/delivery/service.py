@@ -158,7 +158,7 @@ class DeliveryService:
         if group := self._collect(fetched):
             await self._commit_group(group)
         try:
-            if self._astray:
+            if self._astray or self._holdings.unread:
                 await self._holdings.follow()
                 self._astray = False
             await self._holdings.settle()

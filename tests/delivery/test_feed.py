@@ -14,7 +14,7 @@ from router.errors import BusUnavailable
 from router.events import TopicPartition, topic_of
 from router.ledger.rows import Lease, Shard
 from router.ports import Bus, Reader, TopicSpec
-from tests.delivery.installation import PARTNER, message
+from tests.delivery.installation import PARTNER, installation, message
 
 TOPIC = TopicPartition(topic_of(PARTNER), 0)
 
@@ -72,3 +72,17 @@ async def test_a_dead_reader_is_replaced_at_the_position_of_the_shard() -> None:
     assert await fetched(feed) == [2]
     assert bus.readers == 2
     await feed.close()
+
+
+async def test_a_shard_taken_while_the_bus_was_away_is_read_all_the_same(tmp_path, monkeypatch):
+    honest, away = Feed.follow, [True]
+
+    async def follow(self, shards):
+        if away.pop(0) if away else False:
+            raise BusUnavailable("the bus is away")
+        await honest(self, shards)
+
+    monkeypatch.setattr(Feed, "follow", follow)
+    async with installation(tmp_path) as place:
+        await place.publish(("A-0", "A"))
+        await place.settled("A-0", "delivered")
