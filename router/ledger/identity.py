@@ -186,6 +186,14 @@ def pin_urgent(conn: Connection, key: UUID, urgent: bool) -> bool:
     return bool(conn.execute(select(pinned.c.urgent).where(pinned.c.key == key.bytes)).scalar_one())
 
 
+def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:
+    """Those of these keys whose class was fixed as urgent."""
+    if not keys:
+        return frozenset()
+    query = select(pinned.c.key).where(among(conn, pinned.c.key, keys), pinned.c.urgent)
+    return frozenset(bytes(key) for key in conn.execute(query).scalars())
+
+
 def read_cursor(conn: Connection, source: str, name: str) -> str:
     """Where a polled source stands; empty at first."""
     found = conn.execute(select(cursor.c.value).where(cursor.c.source == source, cursor.c.name == name)).scalar()

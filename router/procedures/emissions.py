@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,6 +24,7 @@ from router.events import (
     LGSP_ORIGIN,
     LGSP_REASON,
     ROUTER,
+    URGENT,
     Header,
     derived_id,
     header,
@@ -37,7 +38,7 @@ from router.procedures.effects import Emit, Refused
 
 SOURCE: Final = "procedures"
 ILLEGAL: Final = "illegal_transition"
-_KEPT: Final = (CE_DOSSIER, CE_PROCEDURE, CE_PRIORITY, CE_CORRELATION_ID)
+_KEPT: Final = (CE_DOSSIER, CE_PROCEDURE, CE_CORRELATION_ID)
 
 
 class Original(NamedTuple):
@@ -49,10 +50,11 @@ class Original(NamedTuple):
 
 def emitted(
     shard: Shard, work: LocalWork, number: int, emit: Emit, encode: Callable[[str, Mapping[str, Any]], bytes],
-    at: datetime,
+    at: datetime, urgent: Collection[bytes],
 ) -> Emission:  # fmt: skip
     """An emission of a step. Its id follows from the delivery, its version and the number: the same when computed
-    again.
+    again. It has the class of the key it goes to (one of ``urgent``), not that of what caused it: else one lane would
+    be two, and its events overtake each other.
     """
     delivery = work.delivery
     own_id = derived_id("procedures", shard.partition, delivery.seq, delivery.version, number)
@@ -61,18 +63,25 @@ def emitted(
         (CE_CAUSATION_ID, delivery.event_id.encode()),
     ]
     headers += [(name, value) for name in _KEPT if (value := header(work.body.headers, name)) is not None]
+    headers += _class(target_of(work, emit) in urgent)
     if emit.addressed_to:
         headers.append((CE_ADDRESSED_TO, emit.addressed_to.encode()))
     payload = encode(emit.type, emit.record)
     if emit.key:  # to another instance: the way back to this recipient that is allowed
-        return Emission(topic_of(SOURCE), -1, UUID(emit.key).bytes, payload, headers)
+        return Emission(topic_of(SOURCE), -1, target_of(work, emit), payload, headers)
     return Emission(input_topic_of(emit.type), shard.partition, delivery.key, payload, headers)
 
 
-def timer_event(timer: DueTimer, payload: bytes, at: datetime) -> Emission:
-    """A timer that came due, as an event on its instance's key."""
+def target_of(work: LocalWork, emit: Emit) -> bytes:
+    """The key an emission goes to."""
+    return UUID(emit.key).bytes if emit.key else work.delivery.key
+
+
+def timer_event(timer: DueTimer, payload: bytes, at: datetime, *, urgent: bool) -> Emission:
+    """A timer that came due, as an event on its instance's key and of its class."""
     own_id = derived_id("timer", timer.key.hex(), timer.name, timer.version, timer.due)
-    return Emission(topic_of(SOURCE), -1, timer.key, payload, _head(own_id, "procedure.timer_due", "", at))
+    headers = [*_head(own_id, "procedure.timer_due", "", at), *_class(urgent)]
+    return Emission(topic_of(SOURCE), -1, timer.key, payload, headers)
 
 
 def dead_letter(shard: Shard, key: bytes, refused: Refused, original: Original) -> Emission:
@@ -88,6 +97,10 @@ def dead_letter(shard: Shard, key: bytes, refused: Refused, original: Original) 
         (LGSP_ORIGIN, f"{topic_of(SOURCE)}/{shard.partition}/{original.offset}".encode()),
     ]
     return Emission(topic_of(ROUTER), shard.partition, key, original.body.value, headers)
+
+
+def _class(urgent: bool) -> list[Header]:
+    return [(CE_PRIORITY, URGENT)] if urgent else []
 
 
 def _head(own_id: str, event_type: str, subject: str, at: datetime) -> list[Header]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, CE_TIME, text_header
-from router.ledger import alerts, instances, store
+from router.ledger import alerts, identity, instances, store
 from router.ledger.instances import Changes, Stored
 from router.ledger.local import LocalEffect, LocalWork
 from router.ledger.rows import Emission, Order, OrderResult, Shard, State
@@ -63,7 +63,8 @@ class Procedures:
         steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
-        return [self._effect(shard, work, made, originals) for work, made in zip(works, steps, strict=True)]
+        urgent = await self._urgent(works, steps)
+        return [self._effect(shard, work, made, originals, urgent) for work, made in zip(works, steps, strict=True)]
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
         """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
@@ -115,6 +116,14 @@ class Procedures:
         )
         return definition, kept
 
+    async def _urgent(
+        self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
+    ) -> frozenset[bytes]:
+        """Which of the keys that something is sent to are urgent."""
+        pairs = zip(works, steps, strict=True)
+        keys = {emissions.target_of(work, emit) for work, made in pairs if made for emit in made[2].emissions}
+        return await self._ledger.read(lambda conn: identity.urgent_among(conn, keys)) if keys else frozenset()
+
     async def _originals(self, refused: Mapping[tuple[int, int], Refused]) -> dict[tuple[int, int], emissions.Original]:
         """The bytes of refused events, and where they stood."""
 
@@ -134,6 +143,7 @@ class Procedures:
         work: LocalWork,
         made: tuple[Instance | None, Definition, Step] | None,
         originals: Mapping[tuple[int, int], emissions.Original],
+        urgent: frozenset[bytes],
     ) -> LocalEffect:
         if made is None:
             return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
@@ -143,7 +153,7 @@ class Procedures:
             standing.pop(_timer_of(result), None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
         sent: list[Emission] = [
-            emissions.emitted(shard, work, number, emit, self._encode, self._clock.business())
+            emissions.emitted(shard, work, number, emit, self._encode, self._clock.business(), urgent)
             for number, emit in enumerate(result.emissions)
         ]
         for each in result.refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from router.ledger import instances, outbox, store
+from router.ledger import identity, instances, outbox, store
 from router.ledger.rows import Lease
 from router.ports import Clock, Ledger
 from router.procedures import dues, emissions
@@ -34,7 +34,11 @@ class TimerSweep:
             if not store.fence(conn, [lease]):
                 return 0
             due = instances.due_timers(conn, now=now, limit=PAGE)
-            outbox.add(conn, lease.name, [emissions.timer_event(timer, self._payload(timer.name), at) for timer in due])
+            urgent = identity.urgent_among(conn, {timer.key for timer in due})
+            events = [
+                emissions.timer_event(timer, self._payload(timer.name), at, urgent=timer.key in urgent) for timer in due
+            ]
+            outbox.add(conn, lease.name, events)
             instances.drop_timers(conn, due)
             return len(due)
 

@@ -14,6 +14,7 @@ from router.codec import Codec, PackagedSchemas
 from router.errors import StaleVersion
 from router.events import (
     CE_ID,
+    CE_PRIORITY,
     CE_SOURCE,
     CE_TIME,
     CE_TYPE,
@@ -24,7 +25,7 @@ from router.events import (
     text_header,
     topic_of,
 )
-from router.ledger import instances, leases, orders, outbox, store
+from router.ledger import identity, instances, leases, orders, outbox, store
 from router.ledger.local import LocalEffect, LocalWork
 from router.ledger.procedure_tables import dossier, due_move, instance, instance_event, timer
 from router.ledger.rows import Arrival, Body, Lease, Order, Shard, Verb, shard_lease
@@ -161,8 +162,12 @@ async def owned(ledger: Ledger, name: str) -> Lease:
     return lease
 
 
-async def test_a_timer_that_came_due_is_one_event_on_its_key_and_only_under_the_lease(bare: Ledger) -> None:
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_a_timer_that_came_due_is_one_event_on_its_key_and_only_under_the_lease(
+    bare: Ledger, urgent: bool
+) -> None:
     desk = Desk(bare)
+    await bare.write(lambda conn: identity.pin_urgent(conn, UUID(bytes=KEY), urgent))
     await desk.take("dossier.accepted", snapshot("ACCEPTED"))
     lease = await owned(bare, LEASE)
     sweep = TimerSweep(bare, desk.clock, CODEC.encode)
@@ -172,12 +177,14 @@ async def test_a_timer_that_came_due_is_one_event_on_its_key_and_only_under_the_
     assert await sweep.sweep(lease) == 1
     ((_, emission),) = await bare.read(lambda conn: outbox.pending(conn, [LEASE], 10))
     assert (emission.topic, emission.key) == (topic_of(PROCEDURES), KEY)
+    assert text_header(emission.headers, CE_PRIORITY) == ("urgent" if urgent else ""), "the class of its key"
     assert await desk.rows(timer) == []
     record = CODEC.decode(emission.value)
     effect = await desk.take("procedure.timer_due", dict(record))
     assert effect.receipt == {"verdict": "applied", "flags": ["overdue"]}
     (told,) = [each for each in desk.sent if text_header(each.headers, CE_TYPE) == "dossier.overdue_detected"]
     assert CODEC.decode(told.value)["waits_for"] == ["reception"]
+    assert text_header(told.headers, CE_PRIORITY) == ("urgent" if urgent else ""), "whatever caused it"
     assert {each.name for each in await desk.rows(timer)} == {"apology"}
 
 
