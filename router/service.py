@@ -229,6 +229,7 @@ class Service:
         self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()  # delivery has let go of everything
+        self._wound_down = True  # and cut no call off
 
     @property
     def url(self) -> str:
@@ -369,12 +370,15 @@ class Service:
             with suppress(LedgerError):
                 await self.ownership.keep()
             await _until(done, self.ownership.length / BEATS_A_LEASE / 2)
-        await self.ownership.release(clean=True)
+        await self.ownership.release(clean=self._wound_down)
 
     async def _deliver(self) -> None:
         assert self.delivery is not None
         try:
             await self.delivery.run()
+        except BaseException:
+            self._wound_down = False  # its calls may have been cut off
+            raise
         finally:
             self._drained.set()
 

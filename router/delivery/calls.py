@@ -22,6 +22,7 @@ from router.delivery.outcome import (
     accepted,
     after_call,
     after_check,
+    asked,
     describe,
     place_of,
     resume_calling,
@@ -39,10 +40,9 @@ from router.ports import Clock, Ids
 from router.sdk.connector import Connector
 from router.sdk.event import Event
 from router.sdk.manifest import Idempotency, Manifest, Operation
-from router.sdk.outcomes import Checked, Closed, Invalid, Outcome, Receipt, Throttled, Transient, Uncertain
+from router.sdk.outcomes import Checked, Invalid, Outcome, Receipt, Transient, Uncertain
 
 PROBE_LIMIT: Final = 30.0  # seconds a partner may take to say that it answers
-LONGEST_THROTTLE: Final = 3_600.0  # a longer Retry-After is asked again after this
 IN_PLACE_WAIT: Final = wait_exponential(multiplier=0.2, max=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OPERATION: Final = Operation(name="none", events=(), idempotency=Idempotency.NATURAL_KEY)
@@ -120,13 +120,17 @@ async def call(
     return _called(kit, head, following, outcome, started)
 
 
-async def resume(kit: Kit, recipient: Recipient, work: Work, body: Body, *, probe: bool = False) -> Called:
-    """A head that was found in mid-call: ask the partner about it, or leave it to a person."""
+async def resume(
+    kit: Kit, recipient: Recipient, work: Work, body: Body, may_start: Callable[[], bool], *, probe: bool = False
+) -> Called:
+    """A head that was found in mid-call: ask the partner about it, or leave it to a person. Raises ``NotStarted``."""
     head, started = work.delivery, kit.clock.now()
     left = resume_calling(work)
     if left is not None:
         return _called(kit, head, left, Outcome.UNCERTAIN, started)
-    checked = await _outcome(_asked(recipient, work, event_of(kit, head, body)))
+    if not may_start():
+        raise NotStarted
+    checked = await _outcome(_checked(recipient, work, event_of(kit, head, body)))
     if isinstance(checked, BaseException):
         _learn(kit, recipient, work, checked, probe=probe)
     elif checked is not Checked.UNKNOWN:
@@ -167,10 +171,8 @@ def _learn(kit: Kit, recipient: Recipient, work: Work, answer: Receipt | BaseExc
     else:
         failure = describe(work, answer)
         outcome, reason = Outcome(failure.outcome), f"{failure.reason} {failure.partner_code}".strip()
-    if isinstance(answer, Throttled):
-        recipient.health.pause(now + int(min(answer.seconds, LONGEST_THROTTLE) * 1_000_000), reason)
-    elif isinstance(answer, Closed):
-        recipient.health.pause(int(answer.until.timestamp() * 1_000_000), reason)
+    if isinstance(answer, BaseException) and (until := asked(answer, now)) is not None:
+        recipient.health.pause(until, reason)
     recipient.health.saw(
         work.delivery.key, now, outcome, reason=reason, probe=probe, jitter=kit.ids.jitter() if reason else 0.0
     )
@@ -219,6 +221,11 @@ async def _deliver(
         async with asyncio.timeout(work.operation.timeout):
             return await recipient.connector.deliver(event)
 
+    async def once_more() -> Receipt:
+        if recipient.limiter is not None:
+            await recipient.limiter.acquire()
+        return await once()
+
     answer: Receipt | BaseException = await _outcome(once())
     if not isinstance(answer, Transient) or work.retry.in_place < 2:
         return answer
@@ -230,11 +237,11 @@ async def _deliver(
         reraise=True,
     )
     await kit.clock.sleep(0.1 + 0.2 * kit.ids.jitter())
-    answer = await _outcome(again(once))
+    answer = await _outcome(again(once_more))
     return answer
 
 
-async def _asked(recipient: Recipient, work: Work, event: Event) -> Checked:
+async def _checked(recipient: Recipient, work: Work, event: Event) -> Checked:
     async with asyncio.timeout(work.operation.timeout):
         return await recipient.connector.check(event)
 

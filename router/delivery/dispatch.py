@@ -204,7 +204,7 @@ class Dispatcher:
         """Ask about a head in mid-call, or mark it where that is needed and call; None if the mark was not stored."""
         owned, head, probe = found
         if head.state is State.CALLING:
-            return await resume(self._kit, recipient, work, body, probe=probe)
+            return await resume(self._kit, recipient, work, body, may_start, probe=probe)
         if work.operation.idempotency is not Idempotency.NATURAL_KEY and not await self._mark(
             owned, head, mark_of(work, self._kit.clock.now())
         ):

@@ -25,6 +25,8 @@ from router.sdk.outcomes import Failure as SdkFailure
 SECOND: Final = 1_000_000
 UNKNOWN_SCHEMA_PAUSE: Final = 60 * SECOND
 UNKNOWN_SCHEMA_PATIENCE: Final = 86_400 * SECOND
+LONGEST_THROTTLE: Final = 3_600.0  # seconds
+LONGEST_CLOSING: Final = 86_400 * SECOND
 CHECK_BUDGET: Final = 5
 CHECK_UNANSWERED: Final = "check_unanswered"
 MESSAGE_LIMIT: Final = 2_000
@@ -97,7 +99,7 @@ def after_call(work: Work, answer: Receipt | BaseException, facts: Facts) -> Nex
             receipt = {"code": failure.partner_code, "reason": failure.reason, "message": failure.message}
             return Next(State.REJECTED, spent=spent, failure=failure, receipt=receipt, reply=True)
         case Outcome.THROTTLED | Outcome.CLOSED:
-            return _speaking(work, facts, Next(State.WAITING, _asked(answer, facts.now), spent, failure))
+            return _speaking(work, facts, Next(State.WAITING, asked(answer, facts.now), spent, failure))
         case Outcome.UNAUTHORISED:
             return Next(State.WAITING, None, spent, failure, stop=True)
         case Outcome.INVALID:
@@ -204,12 +206,17 @@ def _words(value: object) -> str:
     return mask(storable(str(value)))[:MESSAGE_LIMIT] if value else ""
 
 
-def _asked(answer: BaseException, now: int) -> int:
+def asked(answer: BaseException, now: int) -> int | None:
+    """Until when (UTC µs) a partner asks to be left alone; None if it does not.
+
+    Nothing that a partner says keeps it unasked for longer than an hour (Retry-After) or a day (a closing): an answer
+    may be a slip, or a gateway's. Nor does it make us ask again in less than a second.
+    """
     if isinstance(answer, Throttled):
-        return now + int(answer.seconds * SECOND)
+        return now + int(min(max(answer.seconds, 1.0), LONGEST_THROTTLE) * SECOND)
     if isinstance(answer, Closed):
-        return int(answer.until.timestamp() * SECOND)
-    return now
+        return min(max(int(answer.until.timestamp() * SECOND), now + SECOND), now + LONGEST_CLOSING)
+    return None
 
 
 def _again(work: Work, failure: Failure, facts: Facts, budget: int) -> Next:

@@ -224,12 +224,20 @@ class Ownership:
 
 def _beat(conn: Connection, process: str, number: int, roles: str) -> _Look:
     table.beat(conn, process, number, roles)
-    return _Look(table.processes(conn), table.leases(conn))
+    return _looked(conn)
 
 
 def _ensured(conn: Connection, names: list[str]) -> _Look:
     table.ensure(conn, names)
-    return _Look(table.processes(conn), table.leases(conn))
+    return _looked(conn)
+
+
+def _looked(conn: Connection) -> _Look:
+    """Leases first: whoever owns one beat before it did, so that one born between the two reads is not taken for dead
+    (each read sees what is committed by then).
+    """
+    leases = table.leases(conn)
+    return _Look(table.processes(conn), leases)
 
 
 def _let_go(conn: Connection, held: list[Lease], process: str, *, clean: bool) -> None:

@@ -167,7 +167,13 @@ def classify(
     if row is not None:
         if row.outcome in (Outcome.DELIVERED, Outcome.DUPLICATE):
             return row.outcome
-        return failure_of(row.outcome, row.reason, message or row.en, code=code or str(status), seconds=row.seconds)
+        outcome, seconds = row.outcome, _seconds(retry_after)
+        if outcome is Outcome.TRANSIENT and seconds is not None:
+            outcome = Outcome.THROTTLED  # not processed, and it says when to come again
+        return failure_of(
+            outcome, row.reason, message or row.en, code=code or str(status),
+            seconds=row.seconds if seconds is None else seconds,
+        )  # fmt: skip
     by_status = _by_status(status, message, retry_after)
     if by_status is not None or status >= 300:
         return by_status
@@ -180,7 +186,7 @@ def failure_of(outcome: Outcome, reason: str, message: str, *, code: str, second
     """The failure of an outcome. The partner's message is masked: it may quote whom the dossier is about."""
     message = mask(message)
     if outcome is Outcome.THROTTLED or outcome is Outcome.CLOSED:
-        return Throttled(reason, message, seconds=seconds or 60.0, code=code)
+        return Throttled(reason, message, seconds=60.0 if seconds is None else seconds, code=code)
     kinds: dict[Outcome, type[Failure]] = {
         kind.outcome: kind for kind in (Rejected, Transient, Unauthorised, Invalid, Uncertain)
     }
@@ -196,8 +202,8 @@ def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
     if status in (401, 403):
         return Unauthorised("http_unauthorised", message, code=code)
     if status in (429, 503):
-        if retry_after.strip().isdigit():
-            return Throttled("retry_after", message, seconds=float(retry_after), code=code)
+        if (seconds := _seconds(retry_after)) is not None:
+            return Throttled("retry_after", message, seconds=seconds, code=code)
         return Transient("busy", message, code=code)
     if status == 408 or status >= 500:
         return Uncertain("server_error", message, code=code)
@@ -206,6 +212,10 @@ def _by_status(status: int, message: str, retry_after: str) -> Failure | None:
     if status in MALFORMED:
         return Invalid("http_refused", message, code=code)
     raise UnclassifiedAnswer(code, message)
+
+
+def _seconds(retry_after: str) -> float | None:
+    return float(retry_after) if retry_after.strip().isdecimal() else None
 
 
 def _broken(error: Exception, *, left: bool) -> Failure:

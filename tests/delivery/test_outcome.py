@@ -153,6 +153,20 @@ def test_a_partner_that_asks_to_wait_ages_nobody(answer: Exception) -> None:
     assert following.alert == "aging"
 
 
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (Throttled("retry_after", seconds=1e18), 3_600),
+        (Throttled("retry_after", seconds=float("inf")), 3_600),
+        (Throttled("retry_after", seconds=0), 1),
+        (Closed("for_ever", until=datetime.max.replace(tzinfo=UTC)), 86_400),
+        (Closed("over", until=datetime.min.replace(tzinfo=UTC)), 1),
+    ],
+)
+def test_nothing_a_partner_says_keeps_it_unasked_for_ever_or_makes_us_ask_at_once(answer: Exception, wait: int) -> None:
+    assert after_call(work(), answer, facts()).due == NOW + wait * SECOND
+
+
 def test_what_the_partner_did_not_take_is_sent_however_old_it_is() -> None:
     asked = work(Idempotency.CHECKED, state=State.CALLING, first_at=OLD, failure=Failure("uncertain", "reset"))
     assert after_check(asked, Checked.NOT_DONE, facts()).state is State.WAITING

@@ -171,3 +171,30 @@ async def test_the_row_of_a_process_long_dead_is_removed(ledger, clock):
 
 async def _unreachable(_work):
     raise LedgerUnavailable("cut off")
+
+
+async def test_who_is_born_while_it_is_looked_at_is_not_taken_for_dead(ledger, clock, monkeypatch):
+    """PostgreSQL shows each read what is committed by then: a beat and a lease may appear between two of them."""
+    first = process(ledger, clock, "p1")
+    await share(first)
+    await first.let_go(NAMES, clean=True)
+    honest = {"processes": leases.processes, "leases": leases.leases}
+    reads = []
+
+    def between(name):
+        def read(conn):
+            found = honest[name](conn)
+            if not reads:
+                leases.beat(conn, "p2", 1, DELIVERY)
+                leases.take(conn, NAMES[0], "p2", honest["leases"](conn)[NAMES[0]].epoch)
+            reads.append(name)
+            return found
+
+        return read
+
+    for name in honest:
+        monkeypatch.setattr(leases, name, between(name))
+    await first.beat()
+    taken = await first.take(NAMES[:1])
+    assert [each.lease.name for each in taken] == []
+    assert (await ledger.read(honest["leases"]))[NAMES[0]].owner == "p2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from router.errors import OrderRefused
 from router.events import DEAD_LETTER_TOPIC, TopicPartition, by_partition, header, topic_of
 from router.ledger.query import DeadFilter
 from router.ledger.rows import Verb
-from router.sdk import Checked, Invalid, Receipt, Rejected, Transient, Unauthorised, Uncertain
+from router.sdk import Checked, Event, Invalid, Receipt, Rejected, Retry, Transient, Unauthorised, Uncertain
 from tests.delivery.installation import PARTITIONS, PARTNER, Script, installation, message
 
 WHO = {"who": "operator", "why": "test"}
@@ -260,3 +261,52 @@ async def test_a_fault_of_ours_around_a_call_stops_its_own_dossier_alone(
         assert left.failure.reason == "internal_error"
         assert "test_service.py" in left.failure.message
         assert "A-1" not in place.script.seen
+
+
+class Rate:
+    """A limiter that lets everybody pass and counts; ``then`` happens at the second call."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.passed, self.then = 0, then
+
+    async def acquire(self) -> None:
+        self.passed += 1
+        if self.passed == 2:
+            self.then()
+
+
+async def test_each_try_in_place_takes_its_share_of_the_rate(tmp_path: Path) -> None:
+    script = Script()
+    script.answers["A-0"] = [Transient("busy"), Transient("busy")]
+    async with installation(tmp_path, script=script) as place:
+        recipient = place.service.recipients[PARTNER]
+        recipient.limiter = rate = Rate()  # type: ignore[assignment]
+        recipient.manifest = recipient.manifest.model_copy(update={"retry": Retry(in_place=3)})
+        await place.publish(*of("A", 1))
+        _, done = await place.settled("A-0", "delivered")
+    assert (done.attempts, rate.passed) == (1, 3)
+
+
+async def test_a_partner_held_while_its_turn_was_waited_for_is_not_asked_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    script = Script()
+    script.answers["A-0"] = [Uncertain("reset")]
+    async with installation(tmp_path, script=script, idempotency="checked") as place:
+        recipient, service = place.service.recipients[PARTNER], place.service
+
+        async def check(event: Event) -> Checked:
+            asked.append(event.id)
+            return Checked.DONE
+
+        monkeypatch.setattr(recipient.connector, "check", check)
+        shut = [False]
+        monkeypatch.setattr(service, "_is_shut", lambda _recipient: shut[0])
+        recipient.limiter = rate = Rate(lambda: shut.append(shut.pop() or True))  # type: ignore[assignment]
+        await place.publish(*of("A", 1))
+        await place.until(lambda: rate.passed == 2 and not service.dispatcher.calling)
+        assert asked == []
+        shut[0] = False
+        await place.settled("A-0", "delivered")
+        assert asked == ["A-0"]

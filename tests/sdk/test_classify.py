@@ -75,9 +75,17 @@ def test_retry_after_is_kept(status: int):
     assert found.seconds == 90.0
 
 
-@pytest.mark.parametrize("said", ["", "soon", "-5", "1.5"])
+@pytest.mark.parametrize("said", ["", "soon", "-5", "1.5", "²"])
 def test_a_retry_after_that_is_no_number_is_no_throttling(said: str):
     assert type(classify(MANIFEST, "any", status=503, retry_after=said)) is Transient
+
+
+@pytest.mark.parametrize("code", ["20", "99"])
+def test_retry_after_is_kept_where_a_row_fits(code: str):
+    """Not processed, or closed, for the row's own reason; and when to come again."""
+    found = classify(MANIFEST, "any", status=500 if code == "20" else 200, code=code, retry_after="90")
+    assert isinstance(found, Throttled)
+    assert (found.seconds, found.reason) == (90.0, "known_500" if code == "20" else "night")
 
 
 def test_rows_come_before_http():
