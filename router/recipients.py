@@ -17,7 +17,7 @@ from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
 from router.procedures.calendar import load_calendar
 from router.sdk.connector import Connector, Context
-from router.sdk.manifest import Hours, Manifest, Operation, Retry
+from router.sdk.manifest import NEVER, Hours, Manifest, Operation, Retry
 from router.settings import OperationSection, RecipientSection, Settings, config_error
 
 GROUP = "lgsp.connectors"
@@ -120,11 +120,17 @@ def adjusted(manifest: Manifest, section: RecipientSection, file: str, key: str)
 
 
 def _operation(manifest: Manifest, operation: Operation, section: RecipientSection, file: str, key: str) -> Operation:
+    """What is set for all operations bounds none that carries payments; set for that one, a finite age is refused."""
     own = section.operations.get(operation.name, OperationSection())
-    retry = {**manifest.retry_of(operation).model_dump(), **section.retry, **own.retry}
+    wide = {k: v for k, v in section.retry.items() if not (operation.moves_money and k in ("budget", "maximal_age"))}
     timeout = own.timeout or section.timeout or operation.timeout
     at = f"{key}.operations.{operation.name}.retry" if own.retry else f"{key}.retry"
-    return operation.model_copy(update={"timeout": timeout, "retry": _validated(Retry, retry, file, at)})
+    retry = _validated(Retry, {**manifest.retry_of(operation).model_dump(), **wide, **own.retry}, file, at)
+    if operation.moves_money and retry.maximal_age is not None:
+        raise ConfigError(
+            "payments never expire without a person", file=file, key=f"{at}.maximal_age", expected=f'"{NEVER}"'
+        )
+    return operation.model_copy(update={"timeout": timeout, "retry": retry})
 
 
 def _validated(model: type[Checked], values: Mapping[str, Any], file: str, key: str) -> Checked:

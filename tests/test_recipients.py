@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from router.clock import SystemClock, SystemIds
 from router.errors import ConfigError
 from router.objects import FolderObjectStore
-from router.recipients import build_recipients
+from router.recipients import adjusted, build_recipients
 from router.sdk.dates import VIETNAM
-from router.settings import Settings, load_settings
+from router.sdk.manifest import Manifest, Operation, Retry
+from router.settings import RecipientSection, Settings, load_settings
 
 
 def built(tmp_path, **section):
@@ -59,6 +60,36 @@ def test_what_is_wrong_is_named_with_file_and_key(tmp_path, section, said):
     with pytest.raises(ConfigError, match=r"lgsp\.toml: recipients\.tax-h39") as refused:
         built(tmp_path, **section)
     assert said in str(refused.value)
+
+
+PAYING = Manifest(
+    name="paying", version="1", partner="Kho bạc", role="payment",
+    operations=(
+        Operation(
+            name="pay", events=("payment.confirmed",), idempotency="natural_key", retry=Retry(maximal_age="none")
+        ),
+        Operation(name="tell", events=("dossier.accepted",), idempotency="natural_key"),
+    ),
+)  # fmt: skip
+
+
+def paying(**section):
+    return adjusted(PAYING, RecipientSection(connector="paying", **section), "lgsp.toml", "recipients.paying")
+
+
+def test_what_is_set_for_all_operations_bounds_no_payment():
+    pay, tell = paying(retry={"maximal_age": 60, "budget": 3, "in_place": 4}).operations
+    assert (pay.retry.maximal_age, pay.retry.budget, pay.retry.in_place) == (None, 8, 4)
+    assert (tell.retry.maximal_age, tell.retry.budget, tell.retry.in_place) == (60, 3, 4)
+    assert paying(operations={"pay": {"retry": {"budget": "none"}}}).operations[0].retry.budget is None
+
+
+def test_a_payment_that_would_expire_is_refused():
+    with pytest.raises(ConfigError, match=r"recipients\.paying\.operations\.pay\.retry\.maximal_age.*never expire"):
+        paying(operations={"pay": {"retry": {"maximal_age": 864_000}}})
+    bounded = PAYING.operations[0].model_copy(update={"retry": None})
+    with pytest.raises(ValidationError, match="pay carries payments, which never expire"):
+        Manifest.model_validate({**PAYING.model_dump(), "operations": (bounded,)})
 
 
 def test_office_hours_and_maintenance_close_a_recipient(tmp_path):

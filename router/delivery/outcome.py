@@ -219,10 +219,10 @@ def asked(answer: BaseException, now: int) -> int | None:
     return None
 
 
-def _again(work: Work, failure: Failure, facts: Facts, budget: int) -> Next:
+def _again(work: Work, failure: Failure, facts: Facts, budget: int | None) -> Next:
     """Try later. The budget is spent only while the recipient works for others, and kills only where that is known."""
     spent = work.delivery.spent + 1 if facts.passing else max(work.delivery.spent, 1)
-    if spent >= budget and facts.judged:
+    if budget is not None and spent >= budget and facts.judged:
         reason = failure.reason if failure.outcome == Outcome.UNCLASSIFIED else "exhausted"
         return Next(State.DEAD, None, spent, replace(failure, reason=reason))
     due = facts.now + delay(work.retry, max(spent, work.delivery.attempts), facts.jitter)

@@ -26,9 +26,10 @@ class Idempotency(StrEnum):
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NEVER: Final = "none"  # TOML has no null
+PAYMENTS: Final = "payment."
 
 
-def _age(value: Any) -> Any:
+def _or_never(value: Any) -> Any:
     return None if value == NEVER else value
 
 
@@ -41,16 +42,16 @@ class Strict(BaseModel):
 class Retry(Strict):
     """How failures of an operation are repeated. Delays in seconds; ``budget`` counts attempts.
 
-    ``maximal_age`` in seconds ends in a dead letter; ``"none"`` where only a person may give an event up.
+    ``budget`` and ``maximal_age`` (seconds) end in a dead letter; ``"none"`` where only a person may give an event up.
     """
 
     in_place: Annotated[int, Field(ge=1, le=5, description="tries inside one attempt")] = 2
     first_delay: Annotated[float, Field(gt=0)] = 5.0
     factor: Annotated[float, Field(ge=1)] = 2.0
     longest_delay: Annotated[float, Field(gt=0)] = 3600.0
-    budget: Annotated[int, Field(ge=1)] = 8
+    budget: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_or_never)] = 8
     unclassified_budget: Annotated[int, Field(ge=1)] = 3
-    maximal_age: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_age)] = 5 * 86_400.0
+    maximal_age: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_or_never)] = 5 * 86_400.0
 
 
 class Operation(Strict):
@@ -61,6 +62,11 @@ class Operation(Strict):
     idempotency: Idempotency
     timeout: Annotated[float, Field(gt=0, description="seconds; a call is cut off after it")] = 60.0
     retry: Retry | None = None
+
+    @property
+    def moves_money(self) -> bool:
+        """Whether it carries payments: those never expire without a person."""
+        return any(event.startswith(PAYMENTS) for event in self.events)
 
 
 class Limits(Strict):
@@ -173,6 +179,13 @@ class Manifest(Strict):
     retry: Retry = Retry()
     inbound: Inbound = Inbound()
     errors: tuple[ErrorRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _keeps_payments(self) -> Manifest:
+        for operation in self.operations:
+            if operation.moves_money and self.retry_of(operation).maximal_age is not None:
+                raise ValueError(f'{operation.name} carries payments, which never expire: its maximal_age is "{NEVER}"')
+        return self
 
     def operation_for(self, event_type: str) -> Operation | None:
         """The operation that serves an event type; None: this partner does not take such events."""

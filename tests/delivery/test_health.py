@@ -63,6 +63,19 @@ def test_one_step(before: Condition, seen: Evidence, after: Condition) -> None:
     assert step(before, seen) == after
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_which_outcomes_of_different_dossiers_are_an_outage(outcome: Outcome) -> None:
+    """A partner that asks to wait, is closed, or says what nobody can classify, answers; a restart knows of nothing."""
+    calls = [(key, outcome, SILENT_FOR) for key in KEYS]
+    health, now = played(calls)
+    assert health.condition.down is (outcome in (Outcome.TRANSIENT, Outcome.UNCERTAIN))
+    opens = played([(key, Outcome.TRANSIENT, SILENT_FOR) for key in KEYS])[0]
+    opens.saw(KEYS[0], now, outcome, reason="x", probe=True, jitter=0.5)
+    answers = (Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.REJECTED)
+    assert opens.condition.down is (outcome not in answers)
+    assert not Health().condition.down
+
+
 @given(st.integers(0, 100), st.floats(0, 1, exclude_max=True))
 def test_pauses_grow_to_a_limit(probes: int, jitter: float) -> None:
     assert FIRST_PAUSE * 3 // 4 <= pause(probes, jitter) <= LONGEST_PAUSE

@@ -105,6 +105,12 @@ def test_a_spent_budget_is_a_dead_letter_while_others_pass() -> None:
     assert following.failure.reason == "exhausted"
 
 
+def test_without_budget_and_age_only_a_person_gives_an_event_up() -> None:
+    payment = replace(work(spent=9_999, attempts=9_999, first_at=1), retry=Retry(budget="none", maximal_age="none"))
+    following = after_call(payment, Transient("busy"), facts())
+    assert (following.state, following.alert) == (State.WAITING, "aging")
+
+
 @pytest.mark.parametrize(("passing", "active"), [(False, 3), (True, 2)])
 def test_no_budget_kills_in_an_outage_or_with_too_few_lanes_to_judge(passing: bool, active: int) -> None:
     following = after_call(work(spent=2, attempts=2), Transient("busy"), facts(passing=passing, active=active))

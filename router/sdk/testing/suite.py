@@ -106,6 +106,11 @@ class ConnectorSuite:
         checked = any(each.idempotency is Idempotency.CHECKED for each in self.kit.manifest.operations)
         assert not checked or self.kit.connector.check is not Connector.check
 
+    def test_no_payment_expires(self) -> None:
+        """Money has moved: only a person gives such an event up."""
+        paying = [each for each in self.kit.manifest.operations if each.moves_money]
+        assert all(self.kit.manifest.retry_of(each).maximal_age is None for each in paying)
+
     def test_each_failure_in_the_error_map_is_explained_in_both_languages(self, row: ErrorRow) -> None:
         """An operator reads why, in Vietnamese and in English; a maintainer, how it is known."""
         assert row.outcome in (Outcome.DELIVERED, Outcome.DUPLICATE) or (row.vi and row.en)
