@@ -33,6 +33,7 @@ MESSAGE_LIMIT: Final = 2_000
 CODE_LIMIT: Final = 200
 AGING: Final = 3_600 * SECOND  # after this a head that still fails is worth an alert
 AGING_ALERT: Final = "aging"
+UNKNOWN_SCHEMA_ALERT: Final = "unknown_schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,16 @@ def resume_calling(work: Work) -> Next | None:
     return None
 
 
+def over(head: Delivery, following: Next, now: int) -> list[str]:
+    """Alerts of a recipient to clear, now that a head that failed waits no more; what else waits raises its own again
+    at its next try.
+    """
+    if head.failure is None or following.state in (State.WAITING, State.CALLING):
+        return []
+    names = [AGING_ALERT] if now - (head.first_at or now) > AGING else []
+    return [*names, UNKNOWN_SCHEMA_ALERT] if head.failure.outcome == Outcome.UNKNOWN_SCHEMA else names
+
+
 def delay(retry: Retry, spent: int, jitter: float) -> int:
     """Exponential pause before the next attempt in µs: half of it fixed, half by jitter."""
     seconds = min(retry.longest_delay, retry.first_delay * retry.factor ** min(max(spent - 1, 0), 60))
@@ -244,7 +255,7 @@ def _unknown_schema(work: Work, failure: Failure, facts: Facts) -> Next:
     if _worked(work, facts) > UNKNOWN_SCHEMA_PATIENCE:
         return Next(State.DEAD, None, work.delivery.spent, failure)
     due = facts.now + UNKNOWN_SCHEMA_PAUSE
-    return Next(State.WAITING, due, work.delivery.spent, failure, alert="unknown_schema")
+    return Next(State.WAITING, due, work.delivery.spent, failure, alert=UNKNOWN_SCHEMA_ALERT)
 
 
 def _aged(work: Work, facts: Facts, following: Next) -> Next:

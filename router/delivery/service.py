@@ -24,6 +24,7 @@ from router.delivery.local import LocalDispatcher
 from router.delivery.orderdesk import OrderDesk
 from router.delivery.ordering import STATUS_OF
 from router.delivery.outbox import OutboxPublisher
+from router.delivery.outcome import over
 from router.delivery.ownership import BEATS_A_LEASE, Ownership
 from router.delivery.settle import given_up, settle_intakes, settle_outcomes
 from router.delivery.shards import Owned, fill
@@ -250,6 +251,8 @@ class DeliveryService:
             why = f"{failure.reason} {failure.partner_code}".strip()
             group.stops.append(RecipientState(recipient, "stopped", self._clock.now(), why, ROUTER_SAYS))
             group.alerts.append(Alert("recipient_stopped", recipient, why))
+        for name in over(outcome.head, called.following, self._clock.now()) if outcome.head.failure else ():
+            group.alerts.append(Alert(name, recipient, "", raised=False))
         if called.following.alert:
             group.alerts.append(Alert(called.following.alert, recipient, failure.message if failure else ""))
 

@@ -18,6 +18,7 @@ from router.delivery.outcome import (
     after_call,
     after_check,
     delay,
+    over,
     resume_calling,
 )
 from router.errors import MalformedPayload, UnknownSchema
@@ -184,6 +185,24 @@ def test_where_nothing_dies_of_age_an_alert_speaks(passing: bool, active: int) -
     assert after_call(work(first_at=OLD), Transient("busy"), around).alert == "aging"
     assert after_call(work(first_at=OLD), Transient("busy"), replace(around, down=True)).alert == ""
     assert after_call(work(first_at=NOW - 3599 * SECOND), Transient("busy"), around).alert == ""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "first_at", "answer", "cleared"),
+    [
+        ("transient", OLD, Receipt(), ["aging"]),
+        ("transient", NOW - SECOND, Receipt(), []),
+        ("transient", OLD, Throttled("wait", seconds=60), []),
+        ("unknown_schema", NOW - SECOND, Receipt(), ["unknown_schema"]),
+        ("unknown_schema", OLD, Invalid("contract"), ["aging", "unknown_schema"]),
+        ("unknown_schema", OLD, UnknownSchema("x"), []),
+    ],
+)
+def test_an_alert_goes_with_what_raised_it(
+    outcome: str, first_at: int, answer: Receipt | Exception, cleared: list[str]
+) -> None:
+    failed = work(first_at=first_at, failure=Failure(outcome, "x"))
+    assert over(failed.delivery, after_call(failed, answer, facts()), NOW) == cleared
 
 
 def test_an_unknown_schema_waits_with_an_alert_and_dies_after_a_day() -> None:
