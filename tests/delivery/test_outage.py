@@ -113,7 +113,7 @@ async def test_a_partner_that_asks_to_wait_is_left_alone_for_all_its_dossiers(tm
 async def test_a_closed_partner_is_called_when_it_opens_and_no_attempt_is_spent(tmp_path):
     clock, script = FastClock(), Script()
     start = clock.business()
-    window = Maintenance(start=start - timedelta(hours=1), end=start + timedelta(seconds=60), why="bảo trì")
+    window = Maintenance(start=start - timedelta(hours=1), end=start + timedelta(seconds=300), why="bảo trì")
     async with installation(tmp_path, script=script, clock=clock, opening=Opening(windows=[window])) as place:
         await place.publish(*EVENTS)
         await place.until(lambda: place.service._holds._written)

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from router.delivery.calls import LONGEST_THROTTLE
 from router.delivery.health import LANES_TO_JUDGE, Health
-from router.delivery.outcome import SECOND, Facts, Work, after_call
+from router.delivery.outcome import SECOND, Facts, Work, after_call, asked
 from router.ledger.rows import Delivery, State
 from router.sdk import Closed, Idempotency, Operation, Receipt, Retry, Throttled, Transient, Uncertain
 from router.sdk.outcomes import Failure, Outcome
@@ -67,8 +66,8 @@ class Partner:
             return
         answer = self.answer(n)
         outcome = answer.outcome if isinstance(answer, Failure) else Outcome.DELIVERED
-        if isinstance(answer, Throttled):
-            self.health.pause(self.now + int(min(answer.seconds, LONGEST_THROTTLE) * SECOND), "x")
+        if isinstance(answer, Failure) and (until := asked(answer, self.now)) is not None:
+            self.health.pause(until, "x")
         self.health.saw(head.key, self.now, outcome, reason="x", probe=probe, jitter=0.5)
         passing = self.health.passing(head.key, head.last_at or head.accepted_at)
         active = self.health.active_lanes(self.now, LANES_TO_JUDGE)
