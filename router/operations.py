@@ -7,7 +7,7 @@ applied here, under the lease, and the answer says so.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,10 +15,11 @@ from router.delivery.accept import identity_of
 from router.delivery.commit import Group, write_group
 from router.errors import OrderRefused
 from router.events import ROUTER
-from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, store
+from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, registry, store
 from router.ledger.conflicts import Conflict
 from router.ledger.holds import Hold, current_holds
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
+from router.ledger.registry import InForce
 from router.ledger.rows import (
     Attempt,
     Body,
@@ -43,7 +44,9 @@ OPERATOR: Final = "operator"
 
 
 class Status(NamedTuple):
-    """An installation at a glance."""
+    """An installation at a glance. ``registry`` is the version of the ledger's registry (0: files are in force),
+    ``in_force`` what each process routes by.
+    """
 
     backlogs: list[Backlog]
     states: dict[str, RecipientState]
@@ -51,6 +54,8 @@ class Status(NamedTuple):
     outbox: int
     waiting_for_dossier: int
     alerts: int
+    registry: int = 0
+    in_force: Sequence[InForce] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,18 +244,8 @@ class Operations:
     async def _place(self, order: Order, place: Shard | None) -> Answer:
         now = self._clock.now()
         order_id = await self._ledger.write(lambda conn: orders.place(conn, order, now=now))
-        if await self._apply_alone(order_id, order, place):
-            return Answer(order_id, await self._answer(order_id), alone=True)
-        return Answer(order_id, await self._answer(order_id), alone=False)
-
-    async def _answer(self, order_id: int) -> OrderResult:
-        deadline = self._clock.monotonic() + ANSWER_PATIENCE
-        while self._clock.monotonic() < deadline:
-            found = await self._ledger.read(lambda conn: orders.result(conn, order_id))
-            if found is not None:
-                return found
-            await self._clock.sleep(ANSWER_PAUSE)
-        return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
+        alone = await self._apply_alone(order_id, order, place)
+        return Answer(order_id, await answer_to(self._ledger, self._clock, order_id), alone)
 
     async def _apply_alone(self, order_id: int, order: Order, place: Shard | None) -> bool:
         """Apply the order here if nobody owns its lease (a recalculation needs the recipient itself and waits)."""
@@ -286,7 +281,21 @@ class Operations:
         return True
 
 
+async def answer_to(ledger: Ledger, clock: Clock, order_id: int) -> OrderResult:
+    """What comes of an order, waited for as long as an operator would."""
+    deadline = clock.monotonic() + ANSWER_PATIENCE
+    while clock.monotonic() < deadline:
+        found = await ledger.read(lambda conn: orders.result(conn, order_id))
+        if found is not None:
+            return found
+        await clock.sleep(ANSWER_PAUSE)
+    return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
+
+
 def _status(conn: Connection) -> Status:
     states = {state.recipient: state for state in recipients.recipient_states(conn)}
     rows, events = query.unsettled(conn)
-    return Status(query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)))
+    return Status(
+        query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)),
+        registry.version(conn), registry.all_in_force(conn),
+    )  # fmt: skip
