@@ -7,6 +7,7 @@ learns of it. Where no process is alive, that is done here, and the answer says 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from router.clock import SystemIds
@@ -51,19 +52,12 @@ class Registrar:
     def __init__(self, settings: Settings, ledger: Ledger, clock: Clock) -> None:
         self._settings, self._ledger, self._clock = settings, ledger, clock
 
-    async def registry(self) -> Registry:
-        """The registry in force: the ledger's, or that of the files while it has none."""
-        return await StoredRegistry(self._ledger).look() or build_registry(self._settings)
-
     async def history(self, name: str) -> list[Changed]:
         """All changes of an agency (by id, or by a code it has or had), oldest first."""
         stored = StoredRegistry(self._ledger)
         found = await stored.look()
-        holders = found.holders(name) if found is not None and name not in stored.versions else [name]
-        changes = [
-            c for one in holders for c in await self._ledger.read(lambda conn, one=one: registry.history(conn, one))
-        ]
-        return sorted(changes, key=lambda change: change.version)
+        holders = [name] if found is None or name in stored.versions else found.holders(name)
+        return await self._ledger.read(partial(registry.history, ids=holders))
 
     async def plan(self, load: Callable[[Registry], Registry], *, part: bool) -> Plan:
         """What differs from the registry that the ledger has. ``load`` reads what is wanted, given the registry in
