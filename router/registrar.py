@@ -140,6 +140,7 @@ class Registrar:
             outbox = OutboxPublisher(bus, self._ledger, ownership, self._clock, self._settings.bus.partitions)
             deadline = self._clock.monotonic() + ANSWER_PATIENCE
             while self._clock.monotonic() < deadline and (lease := ownership.held(LEASE)) is not None:
+                await ownership.keep()
                 await feed.turn(lease)
                 await outbox.sweep()
                 answer = await self._ledger.read(lambda conn: orders.result(conn, order_id))

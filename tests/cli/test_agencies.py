@@ -1,4 +1,4 @@
-"""The registry as the person who maintains it changes it: files out, a change, files in; on an embedded installation."""
+"""The registry as the person who maintains it changes it: files out, a change, files in; embedded."""
 
 from __future__ import annotations
 
