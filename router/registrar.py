@@ -139,8 +139,11 @@ class Registrar:
             feed = build_feed(self._settings, self._clock, bus, self._ledger, Codec(PackagedSchemas()))
             outbox = OutboxPublisher(bus, self._ledger, ownership, self._clock, self._settings.bus.partitions)
             deadline = self._clock.monotonic() + ANSWER_PATIENCE
-            while self._clock.monotonic() < deadline and (lease := ownership.held(LEASE)) is not None:
-                await ownership.keep()
+            while self._clock.monotonic() < deadline:
+                await ownership.keep()  # a step that took longer than the lease: the beat finds it is still ours
+                lease = ownership.held(LEASE)
+                if lease is None:
+                    break
                 await feed.turn(lease)
                 await outbox.sweep()
                 answer = await self._ledger.read(lambda conn: orders.result(conn, order_id))

@@ -48,7 +48,7 @@ def settings_of(folder: Path, bootstrap: str, url: str, *roles: str) -> Settings
                 "url": f"kafka://{bootstrap}", "partitions": 2,
                 "kafka": {"replication": 1, "min_insync_replicas": 1},
             },
-            "ledger": {"url": url, "lease_seconds": 2},
+            "ledger": {"url": url, "lease_seconds": 5},
         }
     )  # fmt: skip
 
