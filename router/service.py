@@ -121,11 +121,17 @@ async def current_routes(settings: Settings, clock: Clock, ledger: Ledger) -> Ro
     return routes.under(await StoredRegistry(ledger).look() or routes.registry)
 
 
-def build_feed(settings: Settings, clock: Clock, bus: Bus, ledger: Ledger, codec: Codec) -> RegistryFeed:
-    """The registry's change feed."""
-    return RegistryFeed(
-        bus, ledger, clock, partitions=settings.bus.partitions, decode=codec.decode, encode=codec.encode
-    )
+def build_feed(
+    settings: Settings,
+    clock: Clock,
+    bus: Bus,
+    ledger: Ledger,
+    codec: Codec,
+    told: Callable[[str, str, str], None] = lambda _name, _subject, _detail: None,
+) -> RegistryFeed:
+    """The registry's change feed; ``told`` hears of alerts."""
+    partitions = settings.bus.partitions
+    return RegistryFeed(bus, ledger, clock, partitions=partitions, decode=codec.decode, encode=codec.encode, told=told)
 
 
 def build_procedures(
@@ -253,6 +259,7 @@ class Service:
             agencies=settings.routing.agencies,
             load_rules=lambda: build_rules(settings),
             load_registry=lambda: build_registry(settings),
+            told=self._log_alert,
         )
         self.procedures = (
             build_procedures(settings, clock, self.ledger, self.codec, lambda: self.routes.registry)
@@ -444,7 +451,7 @@ class Service:
             await self._pause(SWEEP_EVERY)
 
     async def _feed_registry(self) -> None:
-        feed = build_feed(self.settings, self.clock, self.bus, self.ledger, self.codec)
+        feed = build_feed(self.settings, self.clock, self.bus, self.ledger, self.codec, self._log_alert)
         while not self._stopping.is_set():
             with suppress(LedgerError, BusError):
                 lease = await self.ownership.hold(REGISTRY)
@@ -497,8 +504,11 @@ class Service:
 
     async def _alarm(self, name: str, subject: str, detail: str) -> None:
         now = self.clock.now()
-        self.log.warning("alert", alert=name, subject=subject, detail=detail)
+        self._log_alert(name, subject, detail)
         await self.ledger.write(lambda conn: alerts.raise_alert(conn, name, subject, detail, now=now))
+
+    def _log_alert(self, name: str, subject: str, detail: str) -> None:
+        self.log.warning("alert", alert=name, subject=subject, detail=detail)
 
     async def _pause(self, seconds: float) -> None:
         await _until(self._stopping, seconds)

@@ -88,7 +88,7 @@ class _Watched(Generic[T]):
 
 class LiveRoutes:
     """Followed by one process. ``rules`` and ``agencies`` are its configured files; None: what ships, unchanging.
-    ``load_rules`` and ``load_registry`` read them.
+    ``load_rules`` and ``load_registry`` read them; ``told`` hears of alerts (name, subject, detail), for the log.
     """
 
     def __init__(
@@ -101,12 +101,14 @@ class LiveRoutes:
         agencies: Path | None,
         load_rules: Callable[[], Sequence[Rule]],
         load_registry: Callable[[], Registry],
+        told: Callable[[str, str, str], None] = lambda _name, _subject, _detail: None,
     ) -> None:
         self._ledger, self._clock, self._process = ledger, clock, process
         self._rules = _Watched([rules] if rules else [], load_rules)
         self._folder = _Watched([agencies / name for name in FILES] if agencies else [], load_registry)
         self._stored = StoredRegistry(ledger)
-        self._told: tuple[str, str] | None = None
+        self._alert_told = told
+        self._in_force: tuple[str, str] | None = None
 
     async def renewed(self, routes: Routes) -> Routes:
         """The routes as they should be now; the same object if nothing has changed. Raises ``LedgerError``."""
@@ -129,6 +131,7 @@ class LiveRoutes:
             found = watched.read()
             note = partial(alerts.clear_alert, name=REFUSED, subject=watched.subject, now=self._clock.now())
         except ConfigError as error:
+            self._alert_told(REFUSED, watched.subject, str(error))
             note = partial(
                 alerts.raise_alert, name=REFUSED, subject=watched.subject, detail=str(error), now=self._clock.now()
             )
@@ -141,11 +144,11 @@ class LiveRoutes:
 
     async def _tell(self, routes: Routes) -> None:
         """Let operators see what this process routes by."""
-        told = (routes.digest, routes.registry.version)
-        if told != self._told:
-            row = InForce(self._process, *told, self._clock.now())
+        in_force = (routes.digest, routes.registry.version)
+        if in_force != self._in_force:
+            row = InForce(self._process, *in_force, self._clock.now())
             await self._ledger.write(lambda conn: registry.put_in_force(conn, row))
-            self._told = told
+            self._in_force = in_force
 
 
 def _look(path: Path) -> _Look:

@@ -58,7 +58,9 @@ class _Read(NamedTuple):
 
 
 class RegistryFeed:
-    """Works under the lease ``registry``; its outbox rows belong to that lease."""
+    """Works under the lease ``registry``; its outbox rows belong to that lease. ``told`` hears of alerts (name,
+    subject, detail), for the log.
+    """
 
     def __init__(
         self,
@@ -69,9 +71,10 @@ class RegistryFeed:
         partitions: int,
         decode: Callable[[bytes], Mapping[str, Any]],
         encode: Callable[[str, Mapping[str, Any]], bytes],
+        told: Callable[[str, str, str], None] = lambda _name, _subject, _detail: None,
     ) -> None:
         self._bus, self._ledger, self._clock, self._partitions = bus, ledger, clock, partitions
-        self._decode, self._encode = decode, encode
+        self._decode, self._encode, self._alert_told = decode, encode, told
         self._reader: Reader | None = None
         self._positions: dict[int, int] = {}
 
@@ -171,6 +174,8 @@ class RegistryFeed:
                 alerts.clear_alert(conn, HALTED, AGENCY_TOPIC, now=now)
             return True
 
+        for subject, detail in [*read.refused, *([(AGENCY_TOPIC, read.halted)] if read.halted else [])]:
+            self._alert_told(HALTED if subject == AGENCY_TOPIC else REFUSED, subject, detail)
         done = False
         try:
             done = await self._ledger.write(apply)

@@ -47,10 +47,7 @@ def load_registry(folder: Path, known: Collection[str] = ()) -> Registry:
 def write_registry(folder: Path, registry: Registry) -> None:
     """Write a registry as files that ``load_registry`` reads as the same. The folder is made if it is missing."""
     entries = [entry for _, entry in sorted(registry.entries().items())]
-    agencies = [
-        (a.id, a.name, a.level, a.parent, day(a.valid_from), day(a.valid_to), serves(a), day(a.grace_until or date.max))
-        for a in (entry.agency for entry in entries)
-    ]
+    agencies = [_cells(entry.agency) for entry in entries]
     codes = [(c.value, c.agency, day(c.valid_from), day(c.valid_to)) for entry in entries for c in entry.codes]
     ends = [
         (s.agency, s.relation, s.successor, day(s.on), s.discriminator) for entry in entries for s in entry.successions
@@ -62,6 +59,12 @@ def write_registry(folder: Path, registry: Registry) -> None:
         writer.writerow(column.removesuffix("*") for column in _COLUMNS[name])
         writer.writerows(rows)
         (folder / name).write_text(text.getvalue(), "utf-8")
+
+
+def _cells(agency: Agency) -> tuple[str, ...]:
+    name = " ".join(agency.name.splitlines())
+    days = day(agency.valid_from), day(agency.valid_to)
+    return agency.id, name, agency.level, agency.parent, *days, serves(agency), day(agency.grace_until or date.max)
 
 
 def _load(folder: Traversable, elsewhere: Collection[str] = ()) -> Registry:
@@ -173,7 +176,7 @@ def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
     agency = Agency(
         id=row.text("id"),
         name=row.text("name"),
-        level=row.text("level"),
+        level=row.text("level", required=False),
         parent=row.reference("parent", known) if row.text("parent", required=False) else "",
         valid_from=row.day("valid_from", date.min),
         valid_to=row.day("valid_to", date.max),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,14 +22,21 @@ Lgsp = Callable[..., str]
 REASON = ("--reason", "NQ 202/2025/QH15", "--who", "Lê Thị Hoa")
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a ledger and nothing in it, to be copied."""
+    data = tmp_path_factory.mktemp("new") / "data"
+    asyncio.run(migrate_ledger(f"sqlite:///{data / 'ledger.db'}", None))
+    return data
+
+
 @pytest.fixture
-def lgsp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lgsp:
+def lgsp(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Lgsp:
     """Run a command on a new installation; what it prints, standard error included."""
-    data = tmp_path / "data"
+    data = shutil.copytree(migrated, tmp_path / "data")
     monkeypatch.setenv("LGSP_DATA", str(data))
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
-    asyncio.run(migrate_ledger(f"sqlite:///{data / 'ledger.db'}", None))
 
     def run(*words: str, code: int = 0) -> str:
         done = CliRunner().invoke(app, ["agencies", *words])

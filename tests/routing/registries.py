@@ -8,35 +8,34 @@ from hypothesis import strategies as st
 
 from router.routing.agencies import Agency, Code, Entry, Relation, Succession
 
-DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
-NAMES = st.text(st.sampled_from("ăâđêôơưÀấộỹ abcXYZ,\"'-;"), min_size=1).map(str.strip).filter(bool)
-IDS = [f"co-quan-{n}" for n in range(6)]
-ROLES = st.sampled_from(["one_stop", "tax", "land_registry"])
+IDS = [f"co-quan-{n}" for n in range(5)]
+NAMES = ["UBND xã Đức Hòa", 'Sở "Nông nghiệp", Môi trường', "Chi cục Thuế khu vực; Tân An", "Ấp ộ ữ"]
+SERVES: list[dict[str, str]] = [{}, {"one_stop": "one-stop-h39"}, {"one_stop": "a", "tax": "tax-h53"}]
+START, END, GRACE = date(2020, 2, 29), date(2025, 7, 1), date(2025, 8, 1)
 
 
-@st.composite
-def entries(draw: st.DrawFn) -> dict[str, Entry]:
+def entries() -> st.SearchStrategy[dict[str, Entry]]:
     """A registry's entries by id; parents and successors come later in the list, so that nothing goes in a circle."""
-    ids = draw(st.lists(st.sampled_from(IDS), unique=True, max_size=len(IDS)))
-    return {own: draw(entry(own, ids[place + 1 :])) for place, own in enumerate(ids)}
+    some = st.lists(st.sampled_from(IDS), unique=True, max_size=len(IDS))
+    return some.flatmap(lambda ids: st.fixed_dictionaries({own: entry(own, ids[n + 1 :]) for n, own in enumerate(ids)}))
 
 
-@st.composite
-def entry(draw: st.DrawFn, own: str, others: list[str]) -> Entry:
-    """One entry that names some of ``others``."""
-    start, end, grace = sorted(draw(st.lists(DAYS, min_size=3, max_size=3, unique=True)))
-    ended = draw(st.booleans())
-    agency = Agency(
-        own,
-        draw(NAMES),
-        draw(st.sampled_from(["province", "district", "commune", "office"])),
-        draw(st.sampled_from(["", *others])),
-        draw(st.sampled_from([date.min, start])),
-        end if ended else date.max,
-        draw(st.dictionaries(ROLES, st.sampled_from(["a", "b-h39"]), max_size=2)),
-        draw(st.sampled_from([None, grace])) if ended else None,
-    )
-    codes = tuple(Code(f"{own}.{n}", own, date.min, draw(st.sampled_from([date.max, end]))) for n in range(2))
-    ends = [Succession(own, Relation.SPLIT_INTO, other, end, f"commune={n}") for n, other in enumerate(others[:2])]
-    dissolved = [Succession(own, Relation.DISSOLVED, "", end)]
-    return Entry(agency, draw(st.sampled_from([(), codes])), tuple(draw(st.sampled_from([[], ends, dissolved]))))
+def entry(own: str, others: list[str]) -> st.SearchStrategy[Entry]:
+    """One entry that may name some of ``others``."""
+    parts = enumerate(others[:2])
+    split = tuple(Succession(own, Relation.SPLIT_INTO, other, END, f"commune={n}") for n, other in parts)
+    ends = [(), split, (Succession(own, Relation.DISSOLVED, "", END),)]
+    codes = [(), (Code(f"{own}.1", own), Code("000.00.16." + own, own, START, END))]
+
+    def made(name: str, parent: str, start: date, serves: dict[str, str], grace: date | None, *rest: object) -> Entry:
+        code, succession, ended = rest
+        agency = Agency(
+            own, name, "commune", parent, start, END if ended else date.max, serves, grace if ended else None
+        )
+        return Entry(agency, code, succession)  # type: ignore[arg-type]
+
+    one = st.sampled_from
+    return st.builds(
+        made, one(NAMES), one(["", *others]), one([date.min, START]), one(SERVES), one([None, GRACE]),
+        one(codes), one(ends), st.booleans(),
+    )  # fmt: skip
