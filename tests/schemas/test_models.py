@@ -166,6 +166,7 @@ PUBLIC_HERE = {
     ("Party", "name"),
     ("Agency", "name"),
     ("Agency", "level"),
+    ("AgencyCode", "value"),
     ("AgencyService", "role"),
     ("AgencyService", "recipient"),
     ("AgencySuccession", "successor"),
