@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from router.errors import BusError, ConfigError, LedgerError
 from router.events import TopicPartition, topic_of
-from router.ledger import alerts, audit, store
+from router.ledger import alerts, audit, registry, store
 from router.ledger.rows import Shard
 from router.objects import FolderObjectStore
 from router.ports import Bus, Clock, Ids
 from router.recipients import build_recipients
 from router.routing.lint import check
-from router.service import build_bus, build_ledger, build_routes, topics_of
+from router.routing.table import Routes
+from router.service import build_bus, build_ledger, build_routes, current_routes, topics_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 
@@ -34,7 +36,7 @@ async def examine(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
     """Examine configuration, connectors, routes, bus and ledger; each as far as it can be reached."""
     findings = [Finding("settings", "ok", f"data in {settings.data}", "")]
     findings += _connectors(settings, clock, ids)
-    findings += _routes(settings, clock)
+    findings += await _routes(settings, clock)
     findings += await _bus(settings, clock)
     findings += await _ledger(settings, clock)
     return findings
@@ -50,14 +52,39 @@ def _connectors(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
     return [Finding("recipients", "ok", ", ".join(recipient.id for recipient in made), "")]
 
 
-def _routes(settings: Settings, clock: Clock) -> list[Finding]:
+async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
     try:
         routes = build_routes(settings, clock)
     except ConfigError as error:
         return [Finding("routes", "wrong", str(error), "correct the file")]
+    found: list[Finding] = []
+    if not settings.embedded or (settings.data / "ledger.db").exists():
+        with suppress(LedgerError, ConfigError):  # the examination of the ledger says so
+            routes, found = await _in_force(settings, clock)
     problems = [finding for finding in check(routes, settings.recipients, EVENT_TYPES) if finding.error]
-    found = [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
-    return [Finding("routes", "ok", f"{len(routes.rules)} rules, registry {routes.registry.version}", ""), *found]
+    found += [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
+    said = f"{len(routes.rules)} rules ({routes.digest}), registry {routes.registry.version}"
+    return [Finding("routes", "ok", said, ""), *found]
+
+
+async def _in_force(settings: Settings, clock: Clock) -> tuple[Routes, list[Finding]]:
+    """The routes under the ledger's registry, and where processes follow others than the files."""
+    ledger = build_ledger(settings, clock)
+    await ledger.open()
+    try:
+        routes = await current_routes(settings, clock, ledger)
+        others = [each for each in await ledger.read(registry.all_in_force) if each.rules != routes.digest]
+        kept = await ledger.read(registry.version)
+    finally:
+        await ledger.close()
+    found = []
+    if kept and settings.routing.agencies:
+        what = f"{settings.routing.agencies} is not looked at: the ledger has a registry"
+        found.append(Finding("routes", "mind", what, "`lgsp agencies import`, and leave routing.agencies out"))
+    if others:
+        what = f"{len(others)} running processes follow other rules than the file has"
+        found.append(Finding("routes", "mind", what, "see `lgsp status` and `lgsp alerts`"))
+    return routes, found
 
 
 async def _bus(settings: Settings, clock: Clock) -> list[Finding]:
@@ -87,6 +114,9 @@ async def _topics(settings: Settings, bus: Bus) -> list[Finding]:
         elif state.replication < spec.replication:
             what = f"topic {spec.name} is kept {state.replication} times, not {spec.replication}"
             findings.append(Finding("bus", "mind", what, "raise its replication, or bus.kafka.replication is too high"))
+        elif state.config.get("cleanup.policy", spec.config["cleanup.policy"]) != spec.config["cleanup.policy"]:
+            what = f"topic {spec.name} has cleanup.policy {state.config['cleanup.policy']}"
+            findings.append(Finding("bus", "wrong", what, f"set it to {spec.config['cleanup.policy']} on the broker"))
     return findings or [Finding("bus", "ok", f"{len(states)} topics", "")]
 
 

@@ -106,7 +106,7 @@ class StaleVersion(LedgerError):
 
 
 class StalePosition(LedgerError):
-    """A shard's stored position is not the one the accept was computed from."""
+    """A stored position is not the one the change was computed from."""
 
 
 class RowRefused(LedgerError):

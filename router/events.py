@@ -81,6 +81,10 @@ LGSP_REFERENCE: Final = "lgsp_reference"  # what an event is about while its dos
 REFERENCE_SEPARATOR: Final = "\x1f"
 LGSP_LINK: Final = "lgsp_link"  # the same form: a further number that means its dossier once that is known (repeatable)
 
+LGSP_WHO: Final = "lgsp_who"  # who changed an agency of the registry, and why
+LGSP_WHY: Final = "lgsp_why"
+LGSP_ORDER: Final = "lgsp_order"  # by which order
+
 FAILURE_PREFIX: Final = "lgsp_failure_"  # headers of records on the dead-letter topic
 
 URGENT: Final = b"urgent"
@@ -89,6 +93,7 @@ LONGEST_VALUE: Final = 262_144  # bytes of a message's value; attachments go by 
 DOSSIER_TOPIC: Final = "lgsp.dossier"
 DOCUMENT_TOPIC: Final = "lgsp.document"
 DEAD_LETTER_TOPIC: Final = "lgsp.dead-letter"
+AGENCY_TOPIC: Final = "lgsp.reference.agency"  # compacted: the newest change of each agency, by its id
 RECIPIENT_TOPIC_PREFIX: Final = "lgsp.to."
 ROUTER: Final = "router"  # the local recipient that takes what cannot be routed
 INPUT_TOPICS: Final = (DOSSIER_TOPIC, DOCUMENT_TOPIC)

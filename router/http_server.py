@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
@@ -66,8 +66,10 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def probes(ready: Callable[[], bool], metrics: Callable[[], bytes]) -> list[BaseRoute]:
-    """``/healthz/live``, ``/healthz/ready``, ``/healthz`` (both) and ``/metrics``."""
+def probes(
+    ready: Callable[[], bool], metrics: Callable[[], bytes], in_force: Callable[[], Mapping[str, str]]
+) -> list[BaseRoute]:
+    """``/healthz/live``, ``/healthz/ready``, ``/healthz`` (both, and the rules and registry in force), ``/metrics``."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"live": True})
@@ -76,7 +78,8 @@ def probes(ready: Callable[[], bool], metrics: Callable[[], bytes]) -> list[Base
         return JSONResponse({"ready": ready()}, status_code=200 if ready() else 503)
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"live": True, "ready": ready()}, status_code=200 if ready() else 503)
+        told = {"live": True, "ready": ready(), **in_force()}
+        return JSONResponse(told, status_code=200 if ready() else 503)
 
     async def exposition(_: Request) -> Response:
         return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -7,7 +7,7 @@ applied here, under the lease, and the answer says so.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,10 +16,11 @@ from router.delivery.commit import Group, write_group
 from router.delivery.sharing import Watch
 from router.errors import OrderRefused
 from router.events import ROUTER
-from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, store
+from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, registry, store
 from router.ledger.conflicts import Conflict
 from router.ledger.holds import Hold, current_holds
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
+from router.ledger.registry import InForce
 from router.ledger.rows import (
     Attempt,
     Body,
@@ -44,7 +45,9 @@ OPERATOR: Final = "operator"
 
 
 class Status(NamedTuple):
-    """An installation at a glance."""
+    """An installation at a glance. ``registry`` is the version of the ledger's registry (0: files are in force),
+    ``in_force`` what each process routes by.
+    """
 
     backlogs: list[Backlog]
     states: dict[str, RecipientState]
@@ -52,6 +55,8 @@ class Status(NamedTuple):
     outbox: int
     waiting_for_dossier: int
     alerts: int
+    registry: int = 0
+    in_force: Sequence[InForce] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +324,21 @@ def _look(conn: Connection, order_id: int, lease: str) -> _Look:
     return _Look(result, rows.get(lease), leases.processes(conn))
 
 
+async def answer_to(ledger: Ledger, clock: Clock, order_id: int) -> OrderResult:
+    """What comes of an order, waited for as long as an operator would."""
+    deadline = clock.monotonic() + ANSWER_PATIENCE
+    while clock.monotonic() < deadline:
+        found = await ledger.read(lambda conn: orders.result(conn, order_id))
+        if found is not None:
+            return found
+        await clock.sleep(ANSWER_PAUSE)
+    return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
+
+
 def _status(conn: Connection) -> Status:
     states = {state.recipient: state for state in recipients.recipient_states(conn)}
     rows, events = query.unsettled(conn)
-    return Status(query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)))
+    return Status(
+        query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)),
+        registry.version(conn), registry.all_in_force(conn),
+    )  # fmt: skip

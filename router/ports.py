@@ -41,7 +41,9 @@ class Ids(Protocol):
 
 
 class TopicSpec(NamedTuple):
-    """A topic as an installation needs it. ``retention_ms`` -1 keeps for ever; ``config`` holds further settings."""
+    """A topic as an installation needs it. ``retention_ms`` -1 keeps for ever; ``config`` holds further settings. With
+    ``cleanup.policy`` ``compact`` at least the newest record of each key stays, whatever its age.
+    """
 
     name: str
     partitions: int

@@ -20,8 +20,8 @@ from router.delivery.calls import Kit, Log, Recipient
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
-from router.errors import ConfigError, LedgerError
-from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
+from router.errors import BusError, ConfigError, LedgerError
+from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
 from router.http_server import HttpServer, probes
 from router.ingress.intake import Intake
 from router.ingress.limits import Limits
@@ -29,8 +29,9 @@ from router.ingress.poll import PolledSource
 from router.ingress.waiting import LEASE as WAITING
 from router.ingress.waiting import WaitingSweep
 from router.ingress.webhook import webhook_routes
-from router.ledger import alerts, installation, store
+from router.ledger import alerts, installation, registry, store
 from router.ledger.engine import open_ledger
+from router.ledger.registry import LEASE as REGISTRY
 from router.lock import DirectoryLock
 from router.metrics import Metrics
 from router.objects import FolderObjectStore
@@ -47,6 +48,8 @@ from router.replay.runner import ReplayRunner
 from router.replay.today import TodaysView
 from router.routing.agencies import Active, Registry
 from router.routing.hop import Hop, HopSettings
+from router.routing.live_routes import LiveRoutes, StoredRegistry
+from router.routing.registry_feed import RegistryFeed
 from router.routing.registry_files import load_registry, shipped_registry
 from router.routing.rules_file import load_rules, shipped_rules
 from router.routing.table import Match, Routes, Rule
@@ -54,7 +57,7 @@ from router.sdk.dates import local_date
 from router.settings import Settings
 
 SWEEP_EVERY = 1.0
-ROUTES_EVERY = 30.0
+ROUTES_EVERY = 1.0
 KEEP_FOR_EVER = -1
 #: Everything about dossiers and documents is also an event of its procedure.
 FOLLOWED = Rule(
@@ -94,23 +97,53 @@ def build_ledger(settings: Settings, clock: Clock) -> Ledger:
     )
 
 
-def build_routes(settings: Settings, clock: Clock) -> Routes:
-    """Rules and registry, for the local date of business time. Raises ``ConfigError``."""
+def build_rules(settings: Settings) -> list[Rule]:
+    """The configured rules, or those that ship. Raises ``ConfigError``."""
     rules = load_rules(settings.routing.rules) if settings.routing.rules else shipped_rules()
-    registry = load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
-    if settings.procedures.enabled:
-        rules = [FOLLOWED, *rules]
-    return Routes(rules, registry, local_date(clock.business()))
+    return [FOLLOWED, *rules] if settings.procedures.enabled else rules
 
 
-def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Registry) -> Procedures:
-    """The local recipient that follows procedures. Raises ``ConfigError``."""
+def build_registry(settings: Settings) -> Registry:
+    """The registry of the configured folder, or the extract that ships: in force until the ledger has one. Raises
+    ``ConfigError``.
+    """
+    return load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
+
+
+def build_routes(settings: Settings, clock: Clock) -> Routes:
+    """Rules and registry of the files, for the local date of business time. Raises ``ConfigError``."""
+    return Routes(build_rules(settings), build_registry(settings), local_date(clock.business()))
+
+
+async def current_routes(settings: Settings, clock: Clock, ledger: Ledger) -> Routes:
+    """The same under the ledger's registry, if it has one. Raises ``ConfigError``, ``LedgerError``."""
+    routes = build_routes(settings, clock)
+    return routes.under(await StoredRegistry(ledger).look() or routes.registry)
+
+
+def build_feed(
+    settings: Settings,
+    clock: Clock,
+    bus: Bus,
+    ledger: Ledger,
+    codec: Codec,
+    told: Callable[[str, str, str], None] = lambda _name, _subject, _detail: None,
+) -> RegistryFeed:
+    """The registry's change feed; ``told`` hears of alerts."""
+    partitions = settings.bus.partitions
+    return RegistryFeed(bus, ledger, clock, partitions=partitions, decode=codec.decode, encode=codec.encode, told=told)
+
+
+def build_procedures(
+    settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Callable[[], Registry]
+) -> Procedures:
+    """The local recipient that follows procedures, by the registry in force. Raises ``ConfigError``."""
     section = settings.procedures
     own = load_definitions(section.definitions) if section.definitions else []
     calendar = load_calendar(section.jurisdiction, section.overrides)
 
     def level_of(code: str) -> str:
-        found = registry.resolve(code, local_date(clock.business()), {})
+        found = registry().resolve(code, local_date(clock.business()))
         return found.agency.level if isinstance(found, Active) else ""
 
     return Procedures(
@@ -138,7 +171,12 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         *(topic_of(recipient) for recipient in (*sorted(settings.recipients), *locals_of(settings))),
     ]
     specs = [TopicSpec(name, settings.bus.partitions, replication, retention, config) for name in names]
-    return [*specs, TopicSpec(DEAD_LETTER_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, config)]
+    compacted = {**config, "cleanup.policy": "compact"}
+    return [
+        *specs,
+        TopicSpec(DEAD_LETTER_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, config),
+        TopicSpec(AGENCY_TOPIC, settings.bus.partitions, replication, KEEP_FOR_EVER, compacted),
+    ]
 
 
 def locals_of(settings: Settings) -> tuple[str, ...]:
@@ -158,13 +196,13 @@ def delivery_kit(settings: Settings, codec: Codec, clock: Clock, ids: Ids, log: 
     )
 
 
-def todays_view(settings: Settings, clock: Clock, file: str) -> TodaysView:
-    """What this release, the rules in force and the configured connectors make of an event. Raises ``ConfigError``."""
+def todays_view(settings: Settings, clock: Clock, file: str, routes: Routes) -> TodaysView:
+    """What this release, these routes and the configured connectors make of an event. Raises ``ConfigError``."""
     ids, codec = SystemIds(), Codec(PackagedSchemas())
     objects = FolderObjectStore(settings.data / "objects")
     recipients = {recipient.id: recipient for recipient in build_recipients(settings, clock, ids, objects, file)}
     kit = delivery_kit(settings, codec, clock, ids, lambda _event, _facts: None)
-    return TodaysView(codec, build_routes(settings, clock), recipients, kit)
+    return TodaysView(codec, routes, recipients, kit)
 
 
 def owner_key(settings: Settings) -> bytes:
@@ -213,8 +251,18 @@ class Service:
             exclusive=settings.embedded,
             roles={DELIVERY, INGRESS} & set(settings.roles),
         )
+        self.live = LiveRoutes(
+            self.ledger,
+            clock,
+            self.ownership.process,
+            rules=settings.routing.rules,
+            agencies=settings.routing.agencies,
+            load_rules=lambda: build_rules(settings),
+            load_registry=lambda: build_registry(settings),
+            told=self._log_alert,
+        )
         self.procedures = (
-            build_procedures(settings, clock, self.ledger, self.codec, self.routes.registry)
+            build_procedures(settings, clock, self.ledger, self.codec, lambda: self.routes.registry)
             if settings.procedures.enabled
             else None
         )
@@ -263,6 +311,7 @@ class Service:
         await self.ledger.open()
         stack.push_async_callback(self.ledger.close)
         await self._register()
+        await self._renew_routes()
         for recipient in self.recipients:
             await recipient.connector.open()
             stack.push_async_callback(recipient.connector.close)
@@ -272,7 +321,7 @@ class Service:
         connectors = {recipient.id: recipient.connector for recipient in self.recipients}
         receiving = "ingress" in self.settings.roles
         hooks = webhook_routes(connectors, self.intake.receive, limits, self._now) if receiving else []
-        await self.http.start([*hooks, *probes(self.ready.is_set, self.metrics.render)])
+        await self.http.start([*hooks, *probes(self.ready.is_set, self.metrics.render, self._in_force)])
         stack.push_async_callback(self.http.stop)
 
     async def _register(self) -> None:
@@ -302,6 +351,8 @@ class Service:
         """Refuse a bus that is older than the ledger (a backup restored in parts, a topic made again)."""
         shards = await self.ledger.read(store.shards)
         at = {TopicPartition(topic_of(shard.recipient), shard.partition): shard.position for shard in shards}
+        feed = await self.ledger.read(registry.positions)
+        at |= {TopicPartition(AGENCY_TOPIC, number): position for number, position in feed.items()}
         existing = await self.bus.describe()
         reader = await self.bus.reader("lgsp-delivery")
         try:
@@ -317,12 +368,13 @@ class Service:
             )
 
     def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        parts: list[Callable[[], Coroutine[Any, Any, None]]] = [self._beat]
+        parts: list[Callable[[], Coroutine[Any, Any, None]]] = [self._beat, self._follow_routes]
         if self.hop is not None:
-            parts += [self.hop.run, self._keep_the_date]
+            parts += [self.hop.run]
         if self.delivery is not None:
             replays = ReplayRunner(self.ledger, self.ownership, self.clock)
             parts += [self._deliver, self._sweep_waiting, lambda: replays.run(self._stopping.is_set)]
+            parts += [self._feed_registry]
             parts += [self._sweep_timers] if self.settings.procedures.enabled else []
         if "ingress" in self.settings.roles:
             parts += [self._polling(source) for source in self._sources()]
@@ -402,11 +454,36 @@ class Service:
                         self.delivery.outbox.wake()
             await self._pause(SWEEP_EVERY)
 
-    async def _keep_the_date(self) -> None:
-        """Addressees are resolved for today: at midnight in Vietnam the routes move on."""
+    async def _feed_registry(self) -> None:
+        feed = build_feed(self.settings, self.clock, self.bus, self.ledger, self.codec, self._log_alert)
         while not self._stopping.is_set():
-            self.routes = self.routes.on(local_date(self.clock.business()))
+            with suppress(LedgerError, BusError):
+                lease = await self.ownership.hold(REGISTRY)
+                if lease is None:
+                    await feed.rest()
+                while lease is not None and not self._stopping.is_set() and await feed.turn(lease):
+                    if self.delivery is not None:
+                        self.delivery.outbox.wake()
+            await self._pause(SWEEP_EVERY)
+        await feed.rest()
+
+    async def _follow_routes(self) -> None:
+        """Rules and registry are followed; addressees are resolved for today, which changes at midnight in Vietnam."""
+        while not self._stopping.is_set():
+            with suppress(LedgerError):
+                await self._renew_routes()
             await self._pause(ROUTES_EVERY)
+
+    async def _renew_routes(self) -> None:
+        before = self.routes
+        self.routes = before.on(local_date(self.clock.business()))
+        self.routes = await self.live.renewed(self.routes)
+        if self.routes is not before:
+            self.log.info("routes", **self._in_force())
+
+    def _in_force(self) -> dict[str, str]:
+        routes = self.routes
+        return {"registry": routes.registry.version, "rules": routes.digest, "day": routes.today.isoformat()}
 
     def _sources(self) -> list[PolledSource]:
         return [
@@ -431,8 +508,11 @@ class Service:
 
     async def _alarm(self, name: str, subject: str, detail: str) -> None:
         now = self.clock.now()
-        self.log.warning("alert", alert=name, subject=subject, detail=detail)
+        self._log_alert(name, subject, detail)
         await self.ledger.write(lambda conn: alerts.raise_alert(conn, name, subject, detail, now=now))
+
+    def _log_alert(self, name: str, subject: str, detail: str) -> None:
+        self.log.warning("alert", alert=name, subject=subject, detail=detail)
 
     async def _pause(self, seconds: float) -> None:
         await _until(self._stopping, seconds)

@@ -27,6 +27,7 @@ _Row: TypeAlias = tuple[bytes, bytes, bytes]
 _Firsts: TypeAlias = dict[TopicPartition, int]
 _Waiting: TypeAlias = tuple[dict[TopicPartition, list[_Row]], "asyncio.Future[_Firsts]"]
 
+KEPT: Final = -1  # a retention: for ever
 #: How long a transaction waits for a foreign writer, in steps of ``_BUSY_PAUSE`` seconds.
 _BUSY_TRIES: Final = 200
 _BUSY_PAUSE: Final = 0.01
@@ -66,12 +67,11 @@ class EmbeddedBus:
             self._db = None
 
     async def create(self, topics: Sequence[TopicSpec]) -> None:
-        """Make topics that do not exist."""
+        """Make topics that do not exist. One to be compacted is kept whole instead: it holds few records."""
         async with self._transaction() as db:
             for spec in topics:
-                made = db.execute(
-                    "INSERT OR IGNORE INTO topic VALUES (?, ?, ?)", (spec.name, spec.partitions, spec.retention_ms)
-                )
+                kept = KEPT if spec.config.get("cleanup.policy") == "compact" else spec.retention_ms
+                made = db.execute("INSERT OR IGNORE INTO topic VALUES (?, ?, ?)", (spec.name, spec.partitions, kept))
                 if made.rowcount:
                     rows = [(spec.name, number) for number in range(spec.partitions)]
                     db.executemany("INSERT INTO part (topic, partition) VALUES (?, ?)", rows)

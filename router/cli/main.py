@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from router.cli import dead, demo, operate, procedures, recipient, replay, report, routes, serve
+from router.cli import agencies, dead, demo, operate, procedures, recipient, replay, report, routes, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +19,7 @@ app.add_typer(recipient.app, name="recipient", help="Look at recipients, hold, s
 app.add_typer(dead.app, name="dead", help="Dead letters: what a person must look at, and what to do.")
 app.add_typer(replay.app, name="replay", help="Send dead letters again: at once, or as a planned list.")
 app.add_typer(routes.app, name="routes")
+app.add_typer(agencies.app, name="agencies")
 app.add_typer(procedures.app, name="procedures")
 app.add_typer(report.app)
 app.add_typer(report.dossier, name="dossier")

@@ -31,11 +31,13 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     found = ask(config, lambda operations: operations.status())
     rows = recipient_rows(found)
     rest = {"outbox": found.outbox, "waiting_for_dossier": found.waiting_for_dossier, "alerts": found.alerts}
+    processes = [{**each._asdict(), "since": output.when(each.since)} for each in found.in_force]
     if json:
-        output.document({"recipients": rows, **rest}, as_json=True)
+        output.document({"recipients": rows, **rest, "registry": found.registry, "processes": processes}, as_json=True)
         return
     output.listing(rows, as_json=False, empty="No recipients are configured.")
     print(" · ".join(f"{name.replace('_', ' ')}: {count}" for name, count in rest.items()))
+    output.listing(processes, as_json=False, empty="No process is running.")
 
 
 @app.command(epilog="Example: lgsp alerts --json")

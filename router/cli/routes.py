@@ -7,13 +7,10 @@ from typing import Annotated
 import typer
 
 from router.cli import output
-from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, settings_of
-from router.clock import SystemClock
-from router.errors import ConfigError
+from router.cli.session import REFUSED, ConfigOption, JsonOption, routes_of, run, settings_of
 from router.routing.agencies import Active
 from router.routing.lint import check
 from router.routing.table import Facts, Routes
-from router.service import build_routes
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 
@@ -72,9 +69,8 @@ def check_table(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 
 def _load(config: ConfigOption) -> tuple[Settings, Routes]:
-    try:
+    async def load() -> tuple[Settings, Routes]:
         settings = settings_of(config)
-        return settings, build_routes(settings, SystemClock())
-    except ConfigError as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
+        return settings, await routes_of(settings)
+
+    return run(load())

@@ -23,7 +23,8 @@ from router.ports import Clock, Ledger
 from router.replay.desk import ReplayDesk
 from router.replay.edits import checked
 from router.replay.planner import Planner
-from router.service import build_ledger, todays_view
+from router.routing.table import Routes
+from router.service import build_ledger, build_routes, current_routes, todays_view
 from router.settings import Settings, load_settings
 
 R = TypeVar("R")
@@ -94,12 +95,25 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, Clock]]:
         await ledger.close()
 
 
+async def routes_of(settings: Settings) -> Routes:
+    """The rules and registry in force: those of the files while there is no ledger. Raises ``ConfigError``,
+    ``LedgerError``.
+    """
+    if settings.embedded and not (settings.data / "ledger.db").exists():
+        return build_routes(settings, SystemClock())
+    async with opened(settings) as (ledger, clock):
+        return await current_routes(settings, clock, ledger)
+
+
 @asynccontextmanager
 async def desk(config: Path | None, *, planning: bool = False) -> AsyncIterator[ReplayDesk]:
     """Where replays are made and moved; ``planning`` loads rules and connectors for the dry run."""
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
-        planner = Planner(ledger, clock, todays_view(settings, clock, str(config or "settings"))) if planning else None
+        planner = None
+        if planning:
+            routes = await current_routes(settings, clock, ledger)
+            planner = Planner(ledger, clock, todays_view(settings, clock, str(config or "settings"), routes))
         yield ReplayDesk(ledger, clock, planner)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from router.ledger.holds import clear_holds
+from router.ledger.registry import clear_in_force
 from router.ledger.rows import Lease
 from router.ledger.tables import lease, process
 from router.ledger.upsert import insert_new, put
@@ -50,6 +51,7 @@ def bury(conn: Connection, owner: str, beat: int) -> None:
     """Remove a process's row, and what it held back, if its beat has not moved."""
     if conn.execute(delete(process).where(process.c.id == owner, process.c.beat == beat)).rowcount:
         clear_holds(conn, owner)
+        clear_in_force(conn, owner)
 
 
 def leases(conn: Connection) -> dict[str, LeaseRow]:
@@ -88,4 +90,5 @@ def release(conn: Connection, held: Sequence[Lease], *, clean: bool) -> None:
 def forget(conn: Connection, owner: str) -> None:
     """A process has ended and owns nothing: its beat goes, and what it held back."""
     clear_holds(conn, owner)
+    clear_in_force(conn, owner)
     conn.execute(delete(process).where(process.c.id == owner))

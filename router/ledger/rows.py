@@ -222,6 +222,7 @@ class Verb(StrEnum):
     HOLD = "hold"  # recipient
     RESUME = "resume"  # recipient
     RECALCULATE = "recalculate"  # a local recipient's whole shard, page by page
+    CHANGE_AGENCIES = "change_agencies"  # the registry: ``args.records``, and ``args.versions`` they were made for
 
 
 @dataclass(frozen=True, slots=True)

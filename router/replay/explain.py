@@ -68,6 +68,12 @@ BY_REASON: Final[dict[str, Explanation]] = {
         "Xác định cơ quan theo địa bàn, chuyển hướng (redirect) hoặc bổ sung quy tắc tách.",
         "Find the agency by its territory, redirect the event or complete the rule of the split.",
     ),
+    "circular_successor": _of(
+        "Quan hệ kế thừa của cơ quan nhận đi thành vòng tròn.",
+        "The successions of the addressee go in a circle.",
+        "Xem `lgsp agencies resolve`, sửa quan hệ kế thừa trong danh mục, rồi phát lại.",
+        "See `lgsp agencies resolve`, correct the successions in the registry, then replay.",
+    ),
     "unknown_dossier": _of(
         "Không biết bản tin thuộc hồ sơ nào: hết hạn chờ mà mã chưa xuất hiện.",
         "The dossier never became known within the window.",

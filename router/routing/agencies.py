@@ -4,16 +4,22 @@ Two grammars of codes live side by side (QCVN 102:2016/BTTTT ``000.00.16.H40`` a
 and irregular ones are in use. A code is valid because it is registered, never because it looks right, and the one is
 never computed from the other. Agencies were renamed, merged, split and dissolved, most of them on 1 July 2025
 (resolution 202/2025/QH15): ``resolve`` follows successors, and guesses nothing where there are several.
+
+An ended agency may have a *grace*: until its ``grace_until`` what continues earlier business still goes to its own
+recipient, whose account is drained; new business follows the successors from the first day (domain rule: accounts of
+dissolved units stay readable, not writable).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Final, TypeAlias
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeAlias
 
 OLD_GRAMMAR: Final = re.compile(r"^\d{3}\.\d{2,3}\.\d{2}\.[A-Z]\d{2}$")
 NEW_GRAMMAR: Final = re.compile(r"^[A-Z]\d{2}(\.[A-Z0-9]{2,3}){0,5}$")
@@ -47,6 +53,7 @@ class Agency:
     valid_from: date = date.min
     valid_to: date = date.max  # the first day on which it is no more
     serves: Mapping[str, str] = field(default_factory=dict)
+    grace_until: date | None = None  # the first day on which its own recipient takes nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +77,23 @@ class Succession:
     discriminator: str = ""
 
 
+class Entry(NamedTuple):
+    """Everything that is registered of one agency: what one change of the registry replaces as a whole."""
+
+    agency: Agency
+    codes: tuple[Code, ...] = ()
+    successions: tuple[Succession, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The agency that a code means, and the agencies that were passed on the way from its first holder."""
+    """The agency that a code means, and the agencies that were passed on the way from its first holder. ``draining``:
+    it has ended, and takes this within its grace.
+    """
 
     agency: Agency
     via: tuple[str, ...] = ()
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +111,31 @@ class Dissolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Circular:
+    """Its successions go in a circle: these agencies, the first one again at the end."""
+
+    circle: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " → ".join(self.circle)
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
-    """Not registered at that time; or its successions go in a circle."""
+    """Not registered at that time, or followed to an agency that is not."""
 
     code: str
 
 
-Resolution: TypeAlias = Active | Ambiguous | Dissolved | Unknown
+Resolution: TypeAlias = Active | Ambiguous | Dissolved | Circular | Unknown
+Note: TypeAlias = Callable[[str], None]
+
+
+def shared_code(codes: Iterable[Code]) -> tuple[Code, Code] | None:
+    """The first two registrations of one code that hold at the same time; None where each code has one meaning."""
+    ordered = sorted(codes, key=lambda code: (code.value, code.valid_from))
+    clashes = (two for two in pairwise(ordered) if two[0].value == two[1].value and two[1].valid_from < two[0].valid_to)
+    return next(clashes, None)
 
 
 def grammar_of(code: str) -> Grammar:
@@ -109,50 +145,120 @@ def grammar_of(code: str) -> Grammar:
     return Grammar.NEW if NEW_GRAMMAR.match(code) else Grammar.IRREGULAR
 
 
+def _unheard(_step: str) -> None:
+    """Nobody wants to know the steps."""
+
+
 class Registry:
     """A version of the registry. ``version`` goes into the header of every event that was resolved by it."""
 
     def __init__(
-        self, version: str, agencies: Sequence[Agency], codes: Sequence[Code], successions: Sequence[Succession]
+        self, version: str, agencies: Iterable[Agency], codes: Iterable[Code], successions: Iterable[Succession]
     ) -> None:
         self.version = version
         self.agencies = {agency.id: agency for agency in agencies}
-        self._codes: dict[str, list[Code]] = {}
+        self._by_value: dict[str, list[Code]] = {}
+        self._by_holder: dict[str, list[Code]] = {}
         for code in codes:
-            self._codes.setdefault(code.value, []).append(code)
+            self._by_value.setdefault(code.value, []).append(code)
+            self._by_holder.setdefault(code.agency, []).append(code)
         self._successions: dict[str, list[Succession]] = {}
         for succession in successions:
             self._successions.setdefault(succession.agency, []).append(succession)
 
-    def resolve(self, code: str, at: date, hints: Mapping[str, str] | None = None) -> Resolution:
+    @classmethod
+    def of(cls, version: str, entries: Iterable[Entry]) -> Registry:
+        """The registry that these entries make up."""
+        known = list(entries)
+        return cls(
+            version,
+            (entry.agency for entry in known),
+            (code for entry in known for code in entry.codes),
+            (succession for entry in known for succession in entry.successions),
+        )
+
+    def codes(self) -> list[Code]:
+        """All codes of all agencies."""
+        return [code for codes in self._by_holder.values() for code in codes]
+
+    def holders(self, code: str) -> list[str]:
+        """The agencies that have or had a code."""
+        return list(dict.fromkeys(held.agency for held in self._by_value.get(code, ())))
+
+    def entries(self) -> dict[str, Entry]:
+        """Every agency with its codes and what it became, by id."""
+        return {
+            agency.id: Entry(agency, tuple(self.codes_of(agency.id)), tuple(self._successions.get(agency.id, ())))
+            for agency in self.agencies.values()
+        }
+
+    def resolve(
+        self,
+        code: str,
+        at: date,
+        hints: Mapping[str, str] | None = None,
+        *,
+        begins: bool = True,
+        note: Note = _unheard,
+    ) -> Resolution:
         """The agency that ``code`` means on a day (local date), following successors to the end.
 
-        ``hints`` tell which part of a split agency is meant, for instance ``{"commune": "24001"}``.
+        ``hints`` tell which part of a split agency is meant, for instance ``{"commune": "24001"}``. ``begins`` is new
+        business; what is not may still be taken by an agency in its grace. ``note`` hears each step, for people.
         """
-        holders = self._codes.get(code, ())
-        holder = next((c for c in holders if c.valid_from <= at < c.valid_to), holders[-1] if holders else None)
-        if holder is None or holder.agency not in self.agencies:
+        holders = sorted(self._by_value.get(code, ()), key=lambda held: held.valid_from)
+        began = [held for held in holders if held.valid_from <= at]
+        if not began:
+            note(f"{code}: {f'valid from {holders[0].valid_from}' if holders else 'not registered'}")
             return Unknown(code)
-        return self._follow(holder.agency, code, at, hints or {})
+        holder = next((held for held in began if at < held.valid_to), began[-1])
+        lapsed = "" if at < holder.valid_to else f", until {holder.valid_to}"
+        note(f"{code}: a code ({grammar_of(code)}) of {holder.agency}{lapsed}")
+        return self._follow(holder.agency, code, at, hints or {}, begins, note)
 
-    def _follow(self, agency_id: str, code: str, at: date, hints: Mapping[str, str]) -> Resolution:
+    def _follow(
+        self, agency_id: str, code: str, at: date, hints: Mapping[str, str], begins: bool, note: Note
+    ) -> Resolution:
         via: list[str] = []
         while True:
             agency = self.agencies.get(agency_id)
-            if agency is None or agency_id in via:
+            if agency is None:
+                note(f"{agency_id}: not registered")
                 return Unknown(code)
-            due = [s for s in self._successions.get(agency_id, ()) if s.on <= at]
-            if not due:
-                if at < agency.valid_from:
-                    return Unknown(code)
-                return Active(agency, tuple(via)) if at < agency.valid_to else Dissolved(agency_id)
+            if agency_id in via:
+                circle = Circular((*via[via.index(agency_id) :], agency_id))
+                note(f"{agency_id}: a circle, {circle}")
+                return circle
+            due = [succession for succession in self._successions.get(agency_id, ()) if succession.on <= at]
+            if at < agency.valid_from:
+                note(f"{agency_id}: {agency.name}, only from {agency.valid_from}")
+                return Unknown(code)
+            if not due and at < agency.valid_to:
+                note(f"{agency_id}: {agency.name}, at work on {at}")
+                return Active(agency, tuple(via))
+            if not begins and agency.grace_until is not None and at < agency.grace_until:
+                note(f"{agency_id}: {agency.name}, ended; until {agency.grace_until} it takes what continues")
+                return Active(agency, tuple(via), draining=True)
             via.append(agency_id)
             successors = _chosen(due, hints)
+            note(f"{agency_id}: {agency.name}, {_ending(agency, due)}")
             if not successors:
                 return Dissolved(agency_id)
             if len(successors) > 1:
+                note(f"{agency_id}: several successors, and nothing tells which: {', '.join(successors)}")
                 return Ambiguous(tuple(successors))
             agency_id = successors[0]
+
+    def circle(self) -> Circular | None:
+        """A circle among the successions or the parents; None where every way comes to an end."""
+        onward = {agency: {s.successor for s in found if s.successor} for agency, found in self._successions.items()}
+        upward = {agency.id: {agency.parent} for agency in self.agencies.values() if agency.parent}
+        for graph in (onward, upward):
+            try:
+                TopologicalSorter(graph).prepare()
+            except CycleError as error:
+                return Circular(tuple(reversed(error.args[1])))
+        return None
 
     def chain(self, agency: Agency) -> list[Agency]:
         """The agency and its parents, from below."""
@@ -169,7 +275,7 @@ class Registry:
 
     def codes_of(self, agency_id: str) -> list[Code]:
         """All codes an agency has or had."""
-        return [code for codes in self._codes.values() for code in codes if code.agency == agency_id]
+        return list(self._by_holder.get(agency_id, ()))
 
     def code_at(self, agency_id: str, at: date) -> str:
         """A code of an agency on a day, Decision 20/2020 first; its id where it has none."""
@@ -184,3 +290,12 @@ def _chosen(due: Sequence[Succession], hints: Mapping[str, str]) -> list[str]:
     told = {f"{name}={value}" for name, value in hints.items() if value}
     fitting = [succession.successor for succession in due if succession.discriminator in told]
     return list(dict.fromkeys(fitting or [succession.successor for succession in due]))
+
+
+def _ending(agency: Agency, due: Sequence[Succession]) -> str:
+    """What became of an agency, in words."""
+    if not due:
+        return f"ended on {agency.valid_to} without a successor"
+    return "; ".join(
+        " ".join(filter(None, (s.relation.replace("_", " "), s.successor, f"on {s.on}", s.discriminator))) for s in due
+    )

@@ -19,7 +19,9 @@ class Finding(NamedTuple):
 
 
 def check(routes: Routes, recipients: Collection[str], event_types: Collection[str]) -> list[Finding]:
-    """Unknown recipients and types, roles nobody serves, rules behind one that stops everything, recipients unused."""
+    """Unknown recipients and types, roles nobody serves, rules behind one that stops everything, recipients unused; a
+    circle in the registry.
+    """
     findings: list[Finding] = []
     served = {role for agency in routes.registry.agencies.values() for role in agency.serves}
     stopper: Rule | None = None
@@ -34,6 +36,8 @@ def check(routes: Routes, recipients: Collection[str], event_types: Collection[s
             stopper = rule
     named = {target for rule in routes.rules for target in rule.to}
     named |= {recipient for agency in routes.registry.agencies.values() for recipient in agency.serves.values()}
+    if circle := routes.registry.circle():
+        findings.append(Finding("", 0, f"the registry goes in a circle: {circle}", True))
     findings += [Finding("", 0, f"recipient {name} gets nothing", False) for name in sorted(set(recipients) - named)]
     return findings
 

@@ -1,23 +1,35 @@
 """The agency registry as CSV files, validated at the door: ``agencies.csv``, ``codes.csv``, ``successions.csv``.
 
-Columns are named in the first row. Lines that begin with ``#`` are comments. Every refusal names file, line and form.
+UTF-8, with or without the mark that Excel writes; columns are named in the first row; lines that begin with ``#`` are
+comments. Every refusal names file, line, column and expected form. Names are kept in Unicode's composed form (NFC), so
+that one name typed on two systems is one name.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from io import StringIO
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+from unicodedata import normalize
 
 from router.errors import ConfigError
-from router.routing.agencies import Agency, Code, Registry, Relation, Succession
+from router.routing.agencies import Agency, Code, Registry, Relation, Succession, shared_code
+from router.routing.registry_changes import day, serves
 
 AGENCIES, CODES, SUCCESSIONS = "agencies.csv", "codes.csv", "successions.csv"
+FILES: Final = (AGENCIES, CODES, SUCCESSIONS)
+#: Columns by file; those with a star may be left out.
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    AGENCIES: ("id", "name", "level", "parent", "valid_from", "valid_to", "serves", "grace_until*"),
+    CODES: ("code", "agency", "valid_from", "valid_to"),
+    SUCCESSIONS: ("agency", "relation", "successor", "on", "discriminator"),
+}
 
 
 def shipped_registry() -> Registry:
@@ -25,18 +37,54 @@ def shipped_registry() -> Registry:
     return _load(files("router.routing") / "data" / "agencies")
 
 
-def load_registry(folder: Path) -> Registry:
-    """The registry in a folder. Raises ``ConfigError``."""
-    return _load(folder)
+def load_registry(folder: Path, known: Collection[str] = ()) -> Registry:
+    """The registry in a folder; its version is a digest of the files. It may name agencies that are ``known``
+    elsewhere. Raises ``ConfigError``.
+    """
+    return _load(folder, known)
 
 
-def _load(folder: Traversable) -> Registry:
+def write_registry(folder: Path, registry: Registry) -> None:
+    """Write a registry as files that ``load_registry`` reads as the same. The folder is made if it is missing."""
+    entries = [entry for _, entry in sorted(registry.entries().items())]
+    agencies = [_cells(entry.agency) for entry in entries]
+    codes = [(c.value, c.agency, day(c.valid_from), day(c.valid_to)) for entry in entries for c in entry.codes]
+    ends = [
+        (s.agency, s.relation, s.successor, day(s.on), s.discriminator) for entry in entries for s in entry.successions
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in ((AGENCIES, agencies), (CODES, codes), (SUCCESSIONS, ends)):
+        text = StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(column.removesuffix("*") for column in _COLUMNS[name])
+        writer.writerows(rows)
+        (folder / name).write_text(text.getvalue(), "utf-8")
+
+
+def _cells(agency: Agency) -> tuple[str, ...]:
+    name = " ".join(agency.name.splitlines())
+    days = day(agency.valid_from), day(agency.valid_to)
+    return agency.id, name, agency.level, agency.parent, *days, serves(agency), day(agency.grace_until or date.max)
+
+
+def _load(folder: Traversable, elsewhere: Collection[str] = ()) -> Registry:
     digest = sha256()
-    agencies = [_agency(row) for row in _rows(folder, AGENCIES, digest)]
-    known = {agency.id for agency in agencies}
-    codes = [_code(row, known) for row in _rows(folder, CODES, digest)]
-    successions = [_succession(row, known) for row in _rows(folder, SUCCESSIONS, digest)]
-    return Registry(digest.hexdigest()[:12], agencies, codes, successions)
+    agencies = list(_rows(folder, AGENCIES, digest))
+    known: dict[str, int] = {}
+    for row in agencies:
+        row.once("id", row.text("id"), known)
+    known = {**dict.fromkeys(elsewhere, 0), **known}
+    codes = [(row, _code(row, known)) for row in _rows(folder, CODES, digest)]
+    ends = [(row, _succession(row, known)) for row in _rows(folder, SUCCESSIONS, digest)]
+    _refuse_shared(codes)
+    registry = Registry(
+        digest.hexdigest()[:12],
+        [_agency(row, known) for row in agencies],
+        [code for _, code in codes],
+        [succession for _, succession in ends],
+    )
+    _refuse_circle(registry, ends, agencies)
+    return registry
 
 
 class Digest(Protocol):
@@ -47,13 +95,13 @@ class Digest(Protocol):
 
 
 class _Row:
-    """A line of a file; asking for a cell that is not as expected raises ``ConfigError`` with file and line."""
+    """A line of a file; asking for a cell that is not as expected raises ``ConfigError`` with file, line, column."""
 
     def __init__(self, file: str, line: int, cells: dict[str, str]) -> None:
         self.file, self.line, self._cells = file, line, cells
 
     def text(self, column: str, *, required: bool = True) -> str:
-        value = (self._cells.get(column) or "").strip()
+        value = normalize("NFC", (self._cells.get(column) or "").strip())
         if required and not value:
             raise self.refused(column, "is empty", "a text")
         return value
@@ -65,73 +113,129 @@ class _Row:
         except ValueError:
             raise self.refused(column, f"{value!r} is no date", "yyyy-mm-dd") from None
 
+    def reference(self, column: str, known: Collection[str]) -> str:
+        value = self.text(column)
+        if value not in known:
+            raise self.refused(column, f"{value!r} is no agency", f"an id of {AGENCIES}")
+        return value
+
+    def once(self, column: str, value: str, known: dict[str, int]) -> None:
+        if value in known:
+            raise self.refused(column, f"{value!r} stands in line {known[value]} already", "each once")
+        known[value] = self.line
+
     def refused(self, column: str, problem: str, expected: str) -> ConfigError:
-        return ConfigError(f"{column} {problem}", file=self.file, key=f"line {self.line}", expected=expected)
+        key = f"line {self.line}, column {column}"
+        return ConfigError(f"{column} {problem}", file=self.file, key=key, expected=expected)
 
 
 def _rows(folder: Traversable, name: str, digest: Digest) -> Iterator[_Row]:
-    try:
-        text = (folder / name).read_text("utf-8")
-    except OSError as error:
-        raise ConfigError("cannot be read", file=str(folder / name), expected="a CSV file in UTF-8") from error
+    file = str(folder / name)
+    text = _text(folder / name, file)
     digest.update(text.encode())
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not lines:
-        return
-    header = next(csv.reader([lines[0][1]]))
+        raise ConfigError("is empty", file=file, key="line 1", expected=_form(name))
+    header = [cell.strip() for cell in next(csv.reader([lines[0][1]]))]
+    needed = {column for column in _COLUMNS[name] if not column.endswith("*")}
+    allowed = {column.removesuffix("*") for column in _COLUMNS[name]}
+    if not needed <= set(header) <= allowed or len(set(header)) != len(header):
+        where = f"line {lines[0][0]}"
+        raise ConfigError("the first row names other columns", file=file, key=where, expected=_form(name))
     for number, line in lines[1:]:
         cells = next(csv.reader([line]))
         if len(cells) != len(header):
-            raise ConfigError(
-                f"{len(cells)} cells", file=name, key=f"line {number}", expected=f"{len(header)}: {','.join(header)}"
-            )
-        yield _Row(name, number, dict(zip(header, cells, strict=True)))
+            expected = f"{len(header)}: {','.join(header)}"
+            raise ConfigError(f"{len(cells)} cells", file=file, key=f"line {number}", expected=expected)
+        yield _Row(file, number, dict(zip(header, cells, strict=True)))
 
 
-def _agency(row: _Row) -> Agency:
-    serves: dict[str, str] = {}
-    for pair in filter(None, row.text("serves", required=False).split(" ")):
-        role, separator, recipient = pair.partition("=")
-        if not separator:
+def _text(path: Traversable, file: str) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("cannot be read", file=file, expected="a CSV file in UTF-8") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError("is not UTF-8", file=file, key=f"line {line}", expected="CSV UTF-8") from None
+
+
+def _form(name: str) -> str:
+    return f"columns separated by commas: {','.join(column.removesuffix('*') for column in _COLUMNS[name])}"
+
+
+def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
+    works: dict[str, str] = {}
+    for pair in row.text("serves", required=False).split():
+        role, _, recipient = pair.partition("=")
+        if not role or not recipient:
             raise row.refused("serves", f"{pair!r} is no pair", "role=recipient, separated by spaces")
-        serves[role] = recipient
-    return Agency(
+        works[role] = recipient
+    agency = Agency(
         id=row.text("id"),
         name=row.text("name"),
-        level=row.text("level"),
-        parent=row.text("parent", required=False),
+        level=row.text("level", required=False),
+        parent=row.reference("parent", known) if row.text("parent", required=False) else "",
         valid_from=row.day("valid_from", date.min),
         valid_to=row.day("valid_to", date.max),
-        serves=serves,
+        serves=works,
+        grace_until=row.day("grace_until", date.max) if row.text("grace_until", required=False) else None,
     )
+    if agency.valid_to <= agency.valid_from:
+        raise row.refused("valid_to", f"{agency.valid_to} is not after {agency.valid_from}", "a day after valid_from")
+    if agency.grace_until is not None and agency.grace_until < agency.valid_to:
+        raise row.refused("grace_until", "is before the agency ends", f"valid_to ({day(agency.valid_to)}) or later")
+    return agency
 
 
-def _code(row: _Row, known: set[str]) -> Code:
-    return Code(
+def _code(row: _Row, known: Mapping[str, int]) -> Code:
+    code = Code(
         value=row.text("code"),
-        agency=_reference(row, "agency", known),
+        agency=row.reference("agency", known),
         valid_from=row.day("valid_from", date.min),
         valid_to=row.day("valid_to", date.max),
     )
+    if code.valid_to <= code.valid_from:
+        raise row.refused("valid_to", f"{code.valid_to} is not after {code.valid_from}", "a day after valid_from")
+    return code
 
 
-def _succession(row: _Row, known: set[str]) -> Succession:
+def _succession(row: _Row, known: Mapping[str, int]) -> Succession:
     try:
         relation = Relation(row.text("relation"))
     except ValueError:
         raise row.refused("relation", "is unknown", " | ".join(Relation)) from None
-    successor = "" if relation is Relation.DISSOLVED else _reference(row, "successor", known)
+    discriminator = row.text("discriminator", required=False)
+    if discriminator and not all(discriminator.partition("=")[::2]):
+        raise row.refused("discriminator", f"{discriminator!r} is no pair", "name=value, for instance commune=27991")
     return Succession(
-        agency=_reference(row, "agency", known),
+        agency=row.reference("agency", known),
         relation=relation,
-        successor=successor,
+        successor="" if relation is Relation.DISSOLVED else row.reference("successor", known),
         on=row.day("on", date.min),
-        discriminator=row.text("discriminator", required=False),
+        discriminator=discriminator,
     )
 
 
-def _reference(row: _Row, column: str, known: set[str]) -> str:
-    value = row.text(column)
-    if value not in known:
-        raise row.refused(column, f"{value!r} is no agency", f"an id of {AGENCIES}")
-    return value
+def _refuse_shared(codes: Sequence[tuple[_Row, Code]]) -> None:
+    """One code means one agency at a time."""
+    found = shared_code(code for _, code in codes)
+    if found is None:
+        return
+    earlier, later = (next(row for row, code in codes if code is one) for one in found)
+    problem = f"{found[1].value!r} is a code of {found[0].agency} then (line {earlier.line})"
+    raise later.refused("code", problem, "one agency at a time: valid_from and valid_to apart")
+
+
+def _refuse_circle(registry: Registry, ends: Sequence[tuple[_Row, Succession]], agencies: Sequence[_Row]) -> None:
+    found = registry.circle()
+    if found is None:
+        return
+    start, following = found.circle[0], found.circle[1]
+    for row, succession in ends:
+        if (succession.agency, succession.successor) == (start, following):
+            raise row.refused("successor", f"goes in a circle: {found}", "successions that come to an end")
+    row = next(row for row in agencies if row.text("id") == start)
+    raise row.refused("parent", f"goes in a circle: {found}", "parents that come to an end")

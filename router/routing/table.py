@@ -7,16 +7,27 @@ An event never goes back to the recipient that sent it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from functools import cached_property
+from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from router.events import CE_DELIVERED_TO, CE_REGISTRY_VERSION, LGSP_REASON, ROUTER, Header
-from router.routing.agencies import Active, Agency, Ambiguous, Dissolved, Registry, Resolution
+from router.events import CE_DELIVERED_TO, CE_REGISTRY_VERSION, LGSP_DETAIL, LGSP_REASON, ROUTER, Header
+from router.routing.agencies import Active, Agency, Ambiguous, Circular, Dissolved, Registry, Resolution
 
 ADDRESSEE: Final = "addressee:"  # ``addressee:<role>``: the recipient that serves the addressee in this role
+
+#: Events that begin something at their addressee. All others continue what it has already, and may still go to an
+#: agency that has ended, within its grace.
+BEGINNING: Final = frozenset(
+    {
+        "dossier.submitted", "document.sent", "land.file_submitted", "tax.obligation_requested",
+        "notification.requested",
+    }
+)  # fmt: skip
 
 
 class Match(BaseModel):
@@ -98,13 +109,25 @@ class Routes:
         """The same rules and registry on another day; itself if it is that day already."""
         return self if day == self.today else Routes(self.rules, self.registry, day, self.recipients)
 
+    def under(self, registry: Registry) -> Routes:
+        """The same rules under another version of the registry; itself if it is that one already."""
+        return self if registry is self.registry else Routes(self.rules, registry, self.today, self.recipients)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells rules apart: 12 hexadecimal digits over what they say, wherever they stand in their file."""
+        said = "\n".join(rule.model_dump_json(exclude={"line"}) for rule in self.rules)
+        return sha256(said.encode()).hexdigest()[:12]
+
     def decide(self, facts: Facts) -> Decision:
         """Where an event with these facts goes."""
         if not facts.type or not facts.source:
             return _to_router("malformed_event")
         resolved = self.resolve(facts)
         if isinstance(resolved, Ambiguous):
-            return _to_router("ambiguous_successor")
+            return _to_router("ambiguous_successor", ", ".join(resolved.successors))
+        if isinstance(resolved, Circular):
+            return _to_router("circular_successor", str(resolved))
         if resolved is not None and not isinstance(resolved, Active):
             return _to_router("dissolved_addressee" if isinstance(resolved, Dissolved) else "unknown_addressee")
         agency = resolved.agency if resolved is not None else None
@@ -120,7 +143,8 @@ class Routes:
         """What the registry makes of the addressee; None for an event that names none."""
         if not facts.addressed_to:
             return None
-        return self.registry.resolve(facts.addressed_to, self.today, dict(facts.hints))
+        begins = facts.type in BEGINNING
+        return self.registry.resolve(facts.addressed_to, self.today, dict(facts.hints), begins=begins)
 
     def fire(self, facts: Facts, agency: Agency | None) -> list[Fired]:
         """Every rule in turn, up to one that stops."""
@@ -149,12 +173,18 @@ class Routes:
     def _added(self, agency: Agency | None) -> tuple[Header, ...]:
         if agency is None:
             return ()
-        code = self.registry.code_at(agency.id, self.today)
+        # An agency that takes something in its grace is told by the code of its last day.
+        code = self.registry.code_at(agency.id, min(self.today, _last_day(agency)))
         return (CE_DELIVERED_TO, code.encode()), (CE_REGISTRY_VERSION, self.registry.version.encode())
 
 
-def _to_router(reason: str) -> Decision:
-    return Decision((ROUTER,), ((LGSP_REASON, reason.encode()),), reason)
+def _last_day(agency: Agency) -> date:
+    return agency.valid_to if agency.valid_to in (date.min, date.max) else agency.valid_to - timedelta(days=1)
+
+
+def _to_router(reason: str, detail: str = "") -> Decision:
+    told = ((LGSP_DETAIL, detail.encode()),) if detail else ()
+    return Decision((ROUTER,), ((LGSP_REASON, reason.encode()), *told), reason)
 
 
 def _mismatch(match: Match, facts: Facts, codes: set[str]) -> str:

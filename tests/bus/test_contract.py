@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from router.errors import BusUnavailable, PositionOutOfRange, PublisherClosed, PublishFailed
+from router.events import TopicPartition
 from router.ports import TopicSpec
 from tests.bus.harness import PARTITIONS, Rebalances, drain, messages, publish, values
 
@@ -355,3 +356,19 @@ async def test_creating_a_topic_twice_changes_nothing(rig):
     state = (await rig.bus.describe())[rig.topic]
     assert (state.partitions, state.replication) == (PARTITIONS, 1)
     assert state.config["retention.ms"] == str(14 * 86_400_000)
+
+
+async def test_a_compacted_topic_holds_the_newest_record_of_each_key_in_order(rig):
+    topic = f"{rig.topic}-compacted"
+    await rig.bus.create([TopicSpec(topic, 1, retention_ms=1, config={"cleanup.policy": "compact"})])
+    records = [(b"k%d" % (n % 3), b"v%d" % n, []) for n in range(7)]
+    await publish(rig.bus, {TopicPartition(topic, 0): [*records, (b"k0", b"", [])]})
+    reader = await rig.bus.reader(rig.group)
+    await reader.set({TopicPartition(topic, 0): 0})
+    newest: dict[bytes, bytes | None] = {}
+    async with asyncio.timeout(30):
+        while newest.get(b"k0") != b"":
+            for found in (await reader.next(100, 1.0)).values():
+                newest |= {record.key: record.value for record in found}
+    await reader.close()
+    assert newest == {b"k0": b"", b"k1": b"v4", b"k2": b"v5"}

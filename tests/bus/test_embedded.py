@@ -105,6 +105,15 @@ async def test_purge_keeps_what_is_young_and_what_nobody_has_passed(rig):
     assert await rig.bus.purge(later(rig, 15), {}) == 5
 
 
+async def test_purge_keeps_a_topic_that_is_to_be_compacted(rig):
+    compacted = TopicPartition("compacted", 0)
+    await rig.bus.create([TopicSpec("compacted", 1, retention_ms=1, config={"cleanup.policy": "compact"})])
+    await publish(rig.bus, {compacted: messages(3), rig.at(0): messages(3)})
+    assert await rig.bus.purge(later(rig, 15), {compacted: 3, rig.at(0): 3}) == 3
+    reader = await rig.bus.reader("g")
+    assert await reader.earliest([compacted, rig.at(0)]) == {compacted: 0, rig.at(0): 3}
+
+
 async def test_the_ledgers_position_holds_back_a_purge(rig):
     await publish(rig.bus, {rig.at(0): messages(5)})
     await rig.bus.store_commits("g", {rig.at(0): 5})

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, make_url
@@ -73,6 +74,40 @@ async def test_on_postgresql_too_keys_and_partial_indexes_are_what_the_tables_ma
         await engine.dispose()
         await postgres_server.drop(url)
     assert found[0] == found[1]
+
+
+def at_revision(conn: Connection, wanted: str) -> None:
+    """Empty the database and bring it to an older revision."""
+    metadata.drop_all(conn)
+    conn.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    config = revision._config()
+    config.attributes["connection"] = conn
+    command.upgrade(config, wanted)
+
+
+def upgraded(conn: Connection) -> list[object]:
+    """What differs from this release's tables after a ledger from before the registry's feed was brought up."""
+    at_revision(conn, "0005")
+    assert "agency_change" not in inspect(conn).get_table_names()
+    conn.exec_driver_sql("INSERT INTO process (id, beat, roles) VALUES ('kept', 1, 'delivery')")
+    assert revision.upgrade(conn) == revision.head()
+    assert conn.exec_driver_sql("SELECT id FROM process").scalars().all() == ["kept"]
+    return differences(conn)
+
+
+def test_a_sqlite_ledger_of_an_older_revision_is_brought_up_with_its_rows():
+    engine = create_engine("sqlite://")
+    with engine.begin() as conn:
+        assert upgraded(conn) == []
+    engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_postgresql_ledger_of_an_older_revision_is_brought_up_with_its_rows(postgres_url):
+    engine = create_async_engine(make_url(postgres_url).set(drivername="postgresql+asyncpg"))
+    async with engine.begin() as conn:
+        assert await conn.run_sync(upgraded) == []
+    await engine.dispose()
 
 
 async def test_migrating_again_changes_nothing(tmp_path):

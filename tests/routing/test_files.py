@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
 from router.errors import ConfigError
 from router.routing.agencies import Registry
 from router.routing.lint import check
-from router.routing.registry_files import load_registry, shipped_registry
+from router.routing.registry_files import load_registry, shipped_registry, write_registry
 from router.routing.rules_file import load_rules, parse_rules, shipped_rules
 from router.routing.table import Match, Routes, Rule
 from schemas.catalogue import EVENT_TYPES
@@ -41,25 +42,77 @@ def test_the_registrys_version_changes_with_any_of_its_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "line", "number", "said"),
+    ("file", "line", "number", "column", "said"),
     [
-        ("agencies", "q,,province,,,,", 4, "name is empty"),
-        ("agencies", "q,Huyện,district,,2025-13-01,,", 4, "2025-13-01"),
-        ("agencies", "q,Huyện,district,,,,desk", 4, "role=recipient"),
-        ("agencies", "q,Huyện", 4, "2 cells"),
-        ("codes", "H40,nobody,,", 3, "'nobody' is no agency"),
-        ("codes", "H40,p,,,", 3, "5 cells"),
-        ("successions", "p,vanished,p,,", 2, "renamed | merged_into"),
-        ("successions", "p,renamed,nobody,,", 2, "'nobody' is no agency"),
-        ("successions", "p,renamed,,,", 2, "successor is empty"),
+        ("agencies", "q,,province,,,,", 4, "name", "name is empty"),
+        ("agencies", "q,Huyện,district,,2025-13-01,,", 4, "valid_from", "2025-13-01"),
+        ("agencies", "q,Huyện,district,,2025-07-01,2025-07-01,", 4, "valid_to", "a day after valid_from"),
+        ("agencies", "q,Huyện,district,nobody,,,", 4, "parent", "'nobody' is no agency"),
+        ("agencies", "q,Huyện,district,q,,,", 4, "parent", "goes in a circle: q → q"),
+        ("agencies", "p,Huyện,district,,,,", 4, "id", "stands in line 3 already"),
+        ("agencies", "q,Huyện,district,,,,desk", 4, "serves", "role=recipient"),
+        ("agencies", "q,Huyện", 4, "", "2 cells"),
+        ("codes", "H40,nobody,,", 3, "agency", "'nobody' is no agency"),
+        ("codes", "H39,p,2025-07-01,", 3, "code", "a code of p then (line 2)"),
+        ("codes", "H40,p,,,", 3, "", "5 cells"),
+        ("successions", "p,vanished,p,,", 2, "relation", "renamed | merged_into"),
+        ("successions", "p,renamed,nobody,,", 2, "successor", "'nobody' is no agency"),
+        ("successions", "p,renamed,,,", 2, "successor", "successor is empty"),
+        ("successions", "p,split_into,p,,27991", 2, "discriminator", "commune=27991"),
+        ("successions", "p,renamed,p,,", 2, "successor", "goes in a circle: p → p"),
     ],
 )
-def test_a_wrong_line_of_the_registry_is_named(tmp_path, file, line, number, said):
+def test_a_wrong_line_of_the_registry_is_named(tmp_path, file, line, number, column, said):
     with pytest.raises(ConfigError) as refused:
         load_registry(folder_of(tmp_path, **{file: line + "\n"}))
     assert refused.value.file.endswith(f"{file}.csv")
-    assert refused.value.key == f"line {number}"
+    assert refused.value.key == (f"line {number}, column {column}" if column else f"line {number}")
     assert said in str(refused.value)
+
+
+def test_a_grace_ends_no_earlier_than_its_agency(tmp_path):
+    columns = "id,name,level,parent,valid_from,valid_to,grace_until,serves\n"
+    (folder_of(tmp_path) / "agencies.csv").write_text(columns + "p,Tỉnh,province,,,2025-07-01,2025-08-01,\n", "utf-8")
+    assert load_registry(tmp_path).agencies["p"].grace_until == date(2025, 8, 1)
+    (tmp_path / "agencies.csv").write_text(columns + "p,Tỉnh,province,,,2025-07-01,2025-06-01,\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"line 2, column grace_until.*2025-07-01.*or later"):
+        load_registry(tmp_path)
+
+
+def test_a_file_as_excel_writes_it_with_letters_taken_apart_is_read(tmp_path):
+    text = normalize("NFD", FILES["agencies.csv"].removeprefix("# Đơn vị\n")).replace("\n", "\r\n")
+    (folder_of(tmp_path) / "agencies.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_registry(tmp_path).agencies["p"].name == normalize("NFC", "Tỉnh")
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "said"),
+    [
+        (b"", "line 1", "is empty"),
+        (b"# Ma\ncode;agency;valid_from;valid_to\n", "line 2", "separated by commas"),
+        (b"code,agency,valid_from\n", "line 1", "other columns"),
+        (b"code,agency,valid_from,valid_to,note\n", "line 1", "other columns"),
+        (b"code,agency,valid_from,valid_to\nH39,p,,\nH40\xff,p,,\n", "line 3", "is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_such_table_is_refused_with_the_form_it_should_have(tmp_path, content, key, said):
+    (folder_of(tmp_path) / "codes.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"codes\.csv") as refused:
+        load_registry(tmp_path)
+    assert refused.value.key == key
+    assert said in str(refused.value)
+
+
+def test_the_shipped_registry_comes_back_from_its_files_as_it_went_out(tmp_path):
+    write_registry(tmp_path / "new", shipped_registry())
+    assert load_registry(tmp_path / "new").entries() == shipped_registry().entries()
+
+
+def test_a_part_may_name_agencies_that_are_known_elsewhere(tmp_path):
+    folder_of(tmp_path, codes="H39.1,elsewhere,,\n")
+    with pytest.raises(ConfigError, match="is no agency"):
+        load_registry(tmp_path)
+    assert load_registry(tmp_path, ["elsewhere"]).holders("H39.1") == ["elsewhere"]
 
 
 def test_a_missing_file_of_the_registry_is_named(tmp_path):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.events import CE_DELIVERED_TO, CE_REGISTRY_VERSION, LGSP_REASON
+from router.events import CE_DELIVERED_TO, CE_REGISTRY_VERSION, LGSP_DETAIL, LGSP_REASON
 from router.routing.agencies import (
     Active,
     Agency,
     Ambiguous,
+    Circular,
     Code,
     Dissolved,
     Grammar,
@@ -22,6 +24,7 @@ from router.routing.agencies import (
     Unknown,
     grammar_of,
 )
+from router.routing.lint import check
 from router.routing.registry_files import shipped_registry
 from router.routing.rules_file import shipped_rules
 from router.routing.table import Facts, Match, Routes, Rule
@@ -134,7 +137,8 @@ def test_what_cannot_be_routed_goes_to_the_router_with_its_reason(facts, reason)
     decision = Routes([Rule(name="a", match=Match(type="dossier.*"), to="addressee:one_stop")], SMALL, AFTER).decide(
         facts
     )
-    assert decision == (("router",), ((LGSP_REASON, reason.encode()),), reason)
+    assert (decision.recipients, decision.reason) == (("router",), reason)
+    assert dict(decision.headers)[LGSP_REASON] == reason.encode()
 
 
 @pytest.mark.parametrize(
@@ -242,7 +246,12 @@ def test_successions_and_parents_in_a_circle_come_to_an_end(successions, parents
     registry = Registry("v", agencies, [Code(name, name) for name in IDS], successions)
     for hints in ({}, {"commune": "1"}):
         resolved = registry.resolve(asked, AFTER, hints)
-        assert isinstance(resolved, Active | Ambiguous | Dissolved | Unknown)
+        assert isinstance(resolved, Active | Ambiguous | Circular | Dissolved | Unknown)
+        if isinstance(resolved, Circular):
+            ways = {(one.agency, one.successor) for one in successions}
+            assert resolved.circle[0] == resolved.circle[-1]
+            assert ways.issuperset(pairwise(resolved.circle))
+            assert registry.circle() is not None
         if isinstance(resolved, Active):
             chain = registry.chain(resolved.agency)
             assert len(chain) == len({agency.id for agency in chain})
@@ -260,3 +269,89 @@ def test_routes_move_on_with_the_day_and_stay_the_same_within_it() -> None:
     resolved = after.resolve(asked)
     assert isinstance(resolved, Active)
     assert resolved.agency.id == "tay-ninh"
+
+
+ROUND = Registry(
+    "v1",
+    [Agency(name, f"Sở {name}", "department", valid_to=BEFORE) for name in "abc"],
+    [Code("H39.1", "a")],
+    [Succession(one, Relation.MERGED_INTO, other, BEFORE) for one, other in ("ab", "bc", "cb")],
+)
+
+
+def test_successions_in_a_circle_are_a_dead_letter_that_names_them():
+    decision = Routes([Rule(name="a", to="x")], ROUND, AFTER).decide(SUBMITTED._replace(addressed_to="H39.1"))
+    assert (decision.recipients, decision.reason) == (("router",), "circular_successor")
+    assert dict(decision.headers)[LGSP_DETAIL].decode() == "b → c → b"
+
+
+def test_the_rules_check_names_a_circle():
+    assert "b → c → b" in {finding.problem.partition(": ")[2] for finding in check(Routes([], ROUND, AFTER), [], [])}
+
+
+GRACE = Registry(
+    "v2",
+    [
+        Agency("tinh", "Tỉnh", "province", serves={"one_stop": "new"}),
+        Agency("xa1", "Xã 1", "commune", "tinh"),
+        Agency("xa2", "Xã 2", "commune", "tinh"),
+        Agency(
+            "huyen", "Huyện", "district", valid_to=date(2025, 7, 1), serves={"one_stop": "old"},
+            grace_until=date(2025, 8, 1),
+        ),
+    ],
+    [Code("H39.25", "huyen", valid_to=date(2025, 7, 1)), Code("H53.1", "xa1"), Code("H53.2", "xa2")],
+    [Succession("huyen", Relation.SPLIT_INTO, f"xa{n}", date(2025, 7, 1), f"commune={n}") for n in (1, 2)],
+)  # fmt: skip
+TO_ONE_STOP = [Rule(name="a", to="addressee:one_stop")]
+
+
+@pytest.mark.parametrize(
+    ("day", "event", "commune", "recipient", "told"),
+    [
+        ("2025-06-30", "dossier.submitted", "", "old", b"H39.25"),
+        ("2025-07-01", "dossier.submitted", "", "router", None),  # new business: to a successor, or to a person
+        ("2025-07-01", "dossier.submitted", "2", "new", b"H53.2"),
+        ("2025-07-01", "dossier.progressed", "", "old", b"H39.25"),  # what continues drains
+        ("2025-07-31", "tax.notice_issued", "2", "old", b"H39.25"),
+        ("2025-08-01", "tax.notice_issued", "2", "new", b"H53.2"),
+        ("2025-08-01", "dossier.progressed", "", "router", None),
+    ],
+)
+def test_within_its_grace_an_ended_agency_takes_what_continues_and_nothing_new(day, event, commune, recipient, told):
+    hints = (("commune", commune),) if commune else ()
+    routes = Routes(TO_ONE_STOP, GRACE, date.fromisoformat(day))
+    decision = routes.decide(Facts(event, "portal", addressed_to="H39.25", hints=hints))
+    assert decision.recipients == (recipient,)
+    assert dict(decision.headers).get(CE_DELIVERED_TO) == told
+
+
+@pytest.mark.parametrize("end", [None, date(2025, 8, 1)])
+def test_an_agency_that_ended_without_successor_drains_within_its_grace_and_then_takes_nothing(end):
+    ended = Agency("a", "Chi cục", "office", valid_to=date(2025, 7, 1), serves={"one_stop": "old"}, grace_until=end)
+    successions = [Succession("a", Relation.DISSOLVED, "", date(2025, 7, 1))]
+    routes = Routes(TO_ONE_STOP, Registry("v", [ended], [Code("H39.1", "a")], successions), date(2025, 7, 31))
+    going_on = routes.decide(Facts("payment.evidenced", "portal", addressed_to="H39.1"))
+    begun = routes.decide(Facts("dossier.submitted", "portal", addressed_to="H39.1"))
+    assert going_on.recipients == (("old",) if end else ("router",))
+    assert begun.reason == "dissolved_addressee"
+
+
+def test_every_step_of_a_resolution_can_be_told():
+    steps: list[str] = []
+    SHIPPED.registry.resolve("000.00.16.H39", AFTER, note=steps.append)
+    assert [step.partition(":")[0] for step in steps] == ["000.00.16.H39", "long-an-so-nnmt", "tay-ninh-so-nnmt"]
+    assert "merged into tay-ninh-so-nnmt on 2025-07-01" in steps[1]
+    assert steps[2].endswith("at work on 2025-08-15")
+
+
+def test_a_code_means_nothing_before_its_first_day_even_if_its_agency_works_already():
+    registry = Registry("v", [Agency("a", "A", "office")], [Code("H1", "a", date(2025, 7, 1))], [])
+    assert registry.resolve("H1", BEFORE) == Unknown("H1")
+    assert isinstance(registry.resolve("H1", AFTER), Active)
+
+
+def test_rules_that_say_the_same_have_the_same_digest_wherever_they_stand():
+    one, other = Rule(name="a", to="x", line=3), Rule(name="a", to="x", line=7)
+    assert Routes([one], SMALL, AFTER).digest == Routes([other], SMALL, BEFORE).digest
+    assert Routes([one], SMALL, AFTER).digest != Routes([Rule(name="a", to="y")], SMALL, AFTER).digest

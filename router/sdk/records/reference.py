@@ -19,6 +19,40 @@ class AgencyStatus(StrEnum):
     DISSOLVED = "DISSOLVED"
 
 
+class AgencyRelation(StrEnum):
+    """How an agency ended."""
+
+    UNKNOWN = "UNKNOWN"
+    RENAMED = "RENAMED"
+    MERGED_INTO = "MERGED_INTO"
+    SPLIT_INTO = "SPLIT_INTO"
+    DISSOLVED = "DISSOLVED"
+
+
+class AgencyService(Record):
+    """The recipient that works for an agency in a role."""
+
+    role: str
+    recipient: str
+
+
+class AgencyCode(Record):
+    """A code of an agency, of either grammar or an irregular one."""
+
+    value: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class AgencySuccession(Record):
+    """What an agency became on a day."""
+
+    relation: AgencyRelation
+    successor: str | None = None
+    on: date | None = None
+    discriminator: str = ""
+
+
 class Agency(Record):
     """A change in the registry of agencies."""
 
@@ -32,3 +66,8 @@ class Agency(Record):
     status: AgencyStatus
     successors: tuple[str, ...] = ()
     deleted: bool = False
+    level: str = ""
+    grace_until: date | None = None
+    serves: tuple[AgencyService, ...] = ()
+    codes: tuple[AgencyCode, ...] = ()
+    successions: tuple[AgencySuccession, ...] = ()

@@ -1,4 +1,4 @@
-"""The agency registry's change feed."""
+"""Once meant for the agency registry, whose tables came with 0006: ledgers that passed here have none."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Nothing."""
