@@ -29,7 +29,7 @@ from router.ingress.poll import PolledSource
 from router.ingress.waiting import LEASE as WAITING
 from router.ingress.waiting import WaitingSweep
 from router.ingress.webhook import webhook_routes
-from router.ledger import alerts, installation, store
+from router.ledger import alerts, installation, store, trail
 from router.ledger.engine import open_ledger
 from router.lock import DirectoryLock
 from router.metrics import Metrics
@@ -103,11 +103,20 @@ def build_routes(settings: Settings, clock: Clock) -> Routes:
     return Routes(rules, registry, local_date(clock.business()))
 
 
+def build_library(settings: Settings) -> Library:
+    """The shipped definitions and the installation's own. Raises ``ConfigError``."""
+    folder = settings.procedures.definitions
+    return Library([*shipped_definitions(), *(load_definitions(folder) if folder is not None else ())])
+
+
+def build_clockwork(settings: Settings) -> Clockwork:
+    """What counts time in the jurisdiction. Raises ``ConfigError``."""
+    section = settings.procedures
+    return Clockwork(load_calendar(section.jurisdiction, section.overrides), PauseRule(section.pauses))
+
+
 def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Registry) -> Procedures:
     """The local recipient that follows procedures. Raises ``ConfigError``."""
-    section = settings.procedures
-    own = load_definitions(section.definitions) if section.definitions else []
-    calendar = load_calendar(section.jurisdiction, section.overrides)
 
     def level_of(code: str) -> str:
         found = registry.resolve(code, local_date(clock.business()), {})
@@ -116,8 +125,8 @@ def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Co
     return Procedures(
         ledger,
         clock,
-        Library([*shipped_definitions(), *own]),
-        Clockwork(calendar, PauseRule(section.pauses)),
+        build_library(settings),
+        build_clockwork(settings),
         decode=codec.decode,
         encode=codec.encode,
         level_of=level_of,
@@ -321,7 +330,7 @@ class Service:
             parts += [self.hop.run, self._keep_the_date]
         if self.delivery is not None:
             replays = ReplayRunner(self.ledger, self.ownership, self.clock)
-            parts += [self._deliver, self._sweep_waiting, lambda: replays.run(self._stopping.is_set)]
+            parts += [self._deliver, self._sweep_waiting, self._sweep_trail, lambda: replays.run(self._stopping.is_set)]
             parts += [self._sweep_timers] if self.settings.procedures.enabled else []
         if "ingress" in self.settings.roles:
             parts += [self._polling(source) for source in self._sources()]
@@ -396,6 +405,14 @@ class Service:
                 while lease is not None and await sweep.sweep(lease):
                     if self.delivery is not None:
                         self.delivery.outbox.wake()
+            await self._pause(SWEEP_EVERY)
+
+    async def _sweep_trail(self) -> None:
+        """Keep up with what timelines are found by; never ahead of anything else that wants the ledger."""
+        while not self._stopping.is_set():
+            with suppress(LedgerError):
+                while await self.ownership.hold(trail.LEASE) is not None and await trail.sweep(self.ledger):
+                    await self._pause(SWEEP_EVERY / trail.PAGE)
             await self._pause(SWEEP_EVERY)
 
     async def _keep_the_date(self) -> None:

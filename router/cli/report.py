@@ -6,18 +6,23 @@ import csv
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import typer
 
 from router.cli import output
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
+from router.codec import Codec, PackagedSchemas
 from router.ledger.dossiers import By
+from router.reports.dossier import Dossiers, Shown
 from router.reports.page import page
 from router.reports.period import Period
 from router.reports.service import Reports
+from router.reports.timeline import Line
+from router.service import build_clockwork, build_library
 
 R = TypeVar("R")
+A_MINUTE: Final = 60_000_000
 app = typer.Typer()
 dossier = typer.Typer(no_args_is_help=True, help="One dossier or document.")
 
@@ -59,20 +64,43 @@ def deadlines(
 
 
 @dossier.command("show", epilog="Example: lgsp dossier show H39.25.01-250616-0007")
-def show(code: str, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Print where a dossier stands and everything that happened to it; any of its codes finds it."""
-    standing = _asked(config, lambda reports: reports.summary(code))
-    if not standing:
+def show(
+    code: Annotated[
+        str,
+        typer.Argument(help="Dossier or document code, PCTT, notice or receipt number, payment reference, or UUID."),
+    ],
+    lang: Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of the procedure's words.")] = "vi",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print where a dossier stands, what it waits for and whose clock runs, and everything that happened to it."""
+    settings = settings_of(config)
+
+    async def ask() -> Shown | None:
+        async with opened(settings) as (ledger, _):
+            decode = Codec(PackagedSchemas()).decode
+            return await Dossiers(ledger, build_library(settings), build_clockwork(settings), decode).show(code, lang)
+
+    shown = run(ask())
+    if shown is None:
         output.error(f"lgsp: nothing is known of {code}")
         raise typer.Exit(REFUSED)
-    lines = _asked(config, lambda reports: reports.timeline(code))
-    told = [{**line, "at": output.when(line["at"])} for line in lines]
+    waits = [{**w._asdict(), "since": output.when(w.since), "due": output.when(w.due)} for w in shown.waits]
+    lines = [_line(each) for each in shown.timeline]
     if json:
-        output.document({**standing, "timeline": told}, as_json=True)
+        output.document({**shown.summary, "waits": waits, "timeline": lines}, as_json=True)
         return
-    output.document(standing, as_json=False)
-    output.line()
-    output.listing(told, as_json=False, empty="Nothing happened yet.")
+    output.document({name: value for name, value in shown.summary.items() if value}, as_json=False)
+    output.line("\nwaits for")
+    output.listing(waits, as_json=False, empty="Nothing.")
+    output.line("\ntimeline")
+    output.listing(lines, as_json=False, empty="Nothing happened yet.")
+
+
+def _line(line: Line) -> dict[str, str | None]:
+    """Business time only where it is another minute than the machine's."""
+    apart = line.business is not None and abs(line.business - line.at) >= A_MINUTE
+    return {**line._asdict(), "at": output.when(line.at), "business": output.when(line.business) if apart else None}
 
 
 def _asked(config: Path | None, question: Callable[[Reports], Awaitable[R]]) -> R:

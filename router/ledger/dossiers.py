@@ -1,18 +1,15 @@
-"""Queries over the facts of dossiers: classes of a period, what is at risk, and all there is of one key."""
+"""Queries over the facts of dossiers: classes of a period, what is at risk."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select
 
-from router.ledger.procedure_tables import dossier, due_move, instance, instance_event
-from router.ledger.query import Named, name_of
-from router.ledger.store import delivery_of, shards
-from router.ledger.tables import delivery
+from router.ledger.procedure_tables import dossier
 
 SOLVED: Final = (9, 10)
 CLOSED: Final = (3, 7)
@@ -75,40 +72,6 @@ def at_risk(conn: Connection, until: date, limit: int) -> list[Mapping[str, Any]
     late = or_(d.due_date <= until.isoformat(), and_(d.overdue_detected_at.is_not(None), d.apology_at.is_(None)))
     query = select(dossier).where(open_ones, late).order_by(d.agency, d.due_date, d.code).limit(limit)
     return [dict(row._mapping) for row in conn.execute(query)]
-
-
-def facts(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """The facts of these dossiers."""
-    return [dict(row._mapping) for row in conn.execute(select(dossier).where(dossier.c.key.in_(list(keys))))]
-
-
-def states(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """Instances of these keys."""
-    return [dict(row._mapping) for row in conn.execute(select(instance).where(instance.c.key.in_(list(keys))))]
-
-
-def events(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """The log lines of these instances."""
-    mine = select(instance_event).where(instance_event.c.key.in_(list(keys)))
-    query = mine.order_by(instance_event.c.key, instance_event.c.number)
-    return [dict(row._mapping) for row in conn.execute(query)]
-
-
-def moves(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """How the due dates of these dossiers were set and moved."""
-    mine = select(due_move).where(due_move.c.key.in_(list(keys)))
-    return [dict(row._mapping) for row in conn.execute(mine.order_by(due_move.c.at, due_move.c.number))]
-
-
-def deliveries(conn: Connection, keys: Collection[bytes], limit: int) -> list[Named]:
-    """All deliveries of these keys at all recipients. Reads the shards through: there is no index on finished keys."""
-    places = {place.id: place for place in shards(conn)}
-    mine = delivery.c.key.in_(list(keys))
-    query = select(delivery).where(mine).order_by(delivery.c.accepted_at, delivery.c.shard, delivery.c.seq).limit(limit)
-    return [
-        Named(name_of(place := places[row.shard], row.seq), place.recipient, delivery_of(row))
-        for row in conn.execute(query)
-    ]
 
 
 def _count(name: str, condition: ColumnElement[bool]) -> ColumnElement[int]:
