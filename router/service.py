@@ -39,6 +39,7 @@ from router.procedures.calendar import load_calendar
 from router.procedures.definitions_file import load_definitions, shipped_definitions
 from router.procedures.dues import Clockwork, PauseRule
 from router.procedures.library import Library
+from router.procedures.office import Place
 from router.procedures.recipient import PROCEDURES, Procedures
 from router.procedures.timers import LEASE as TIMERS
 from router.procedures.timers import TimerSweep
@@ -94,10 +95,15 @@ def build_ledger(settings: Settings, clock: Clock) -> Ledger:
     )
 
 
+def build_registry(settings: Settings) -> Registry:
+    """The agency registry of the configuration. Raises ``ConfigError``."""
+    return load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
+
+
 def build_routes(settings: Settings, clock: Clock) -> Routes:
     """Rules and registry, for the local date of business time. Raises ``ConfigError``."""
     rules = load_rules(settings.routing.rules) if settings.routing.rules else shipped_rules()
-    registry = load_registry(settings.routing.agencies) if settings.routing.agencies else shipped_registry()
+    registry = build_registry(settings)
     if settings.procedures.enabled:
         rules = [FOLLOWED, *rules]
     return Routes(rules, registry, local_date(clock.business()))
@@ -109,10 +115,27 @@ def build_library(settings: Settings) -> Library:
     return Library([*shipped_definitions(), *(load_definitions(folder) if folder is not None else ())])
 
 
-def build_clockwork(settings: Settings) -> Clockwork:
-    """What counts time in the jurisdiction. Raises ``ConfigError``."""
-    section = settings.procedures
-    return Clockwork(load_calendar(section.jurisdiction, section.overrides), PauseRule(section.pauses))
+def build_clockwork(settings: Settings, clock: Clock, registry: Registry | None = None) -> Clockwork:
+    """What counts time in the jurisdiction, by the office hours of its agencies. ``registry`` is the one in force,
+    unless it is given. Raises ``ConfigError``.
+    """
+    section, known = settings.procedures, registry or build_registry(settings)
+    codes: dict[str, list[str]] = {}
+
+    def codes_of(agency: str) -> list[str]:
+        if agency not in codes:
+            codes[agency] = [agency, *(code.value for code in known.codes_of(agency))]
+        return codes[agency]
+
+    def place_of(code: str) -> Place:
+        found = known.resolve(code, local_date(clock.business()), {})
+        if not isinstance(found, Active):
+            return Place((code,))
+        above = [name for each in known.chain(found.agency) for name in codes_of(each.id)]
+        return Place((code, *above), found.agency.level)
+
+    calendar = load_calendar(section.jurisdiction, section.overrides)
+    return Clockwork(calendar, PauseRule(section.pauses), place_of)
 
 
 def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Registry) -> Procedures:
@@ -126,7 +149,7 @@ def build_procedures(settings: Settings, clock: Clock, ledger: Ledger, codec: Co
         ledger,
         clock,
         build_library(settings),
-        build_clockwork(settings),
+        build_clockwork(settings, clock, registry),
         decode=codec.decode,
         encode=codec.encode,
         level_of=level_of,

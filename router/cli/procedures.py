@@ -133,7 +133,7 @@ def replay_histories(
         raise typer.Exit(MISCONFIGURED)
     settings = _settings(config)
     library = _library(config)
-    clockwork = build_clockwork(settings)
+    clockwork = build_clockwork(settings, SystemClock())
     histories = list(_from_folder(folder)) if folder is not None else run(_from_ledger(settings))
     rows = [found._asdict() for each in histories for found in compare(each, library, clockwork, newest=newest)]
     output.listing(rows, as_json=json, empty=f"{len(histories)} histories, nothing is judged otherwise.")

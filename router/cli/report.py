@@ -77,9 +77,9 @@ def show(
     settings = settings_of(config)
 
     async def ask() -> Shown | None:
-        async with opened(settings) as (ledger, _):
-            decode = Codec(PackagedSchemas()).decode
-            return await Dossiers(ledger, build_library(settings), build_clockwork(settings), decode).show(code, lang)
+        async with opened(settings) as (ledger, clock):
+            decode, clockwork = Codec(PackagedSchemas()).decode, build_clockwork(settings, clock)
+            return await Dossiers(ledger, build_library(settings), clockwork, decode).show(code, lang)
 
     shown = run(ask())
     if shown is None:
