@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
@@ -15,7 +15,7 @@ from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption,
 from router.codec import Codec, PackagedSchemas
 from router.ledger.dossiers import By
 from router.reports.dossier import Dossiers, Shown
-from router.reports.page import page
+from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports
 from router.reports.timeline import Line
@@ -23,14 +23,25 @@ from router.service import build_clockwork, build_library
 
 R = TypeVar("R")
 A_MINUTE: Final = 60_000_000
+AgencyOption = Annotated[str, typer.Option("--agency", help="This agency, and all below it in the registry.")]
 app = typer.Typer()
 dossier = typer.Typer(no_args_is_help=True, help="One dossier or document.")
 
 
-@app.command(epilog="Example: lgsp report --period 2025-Q3 --by agency --format html > report.html")
+@app.command(epilog="Example: lgsp report --period 2025-Q3 --national --by sector --format html > report.html")
 def report(
-    period: Annotated[str, typer.Option(help="2025, 2025-Q3, 2025-07 or 2025-07-01; by the date of reception.")],
+    period: Annotated[str, typer.Option(help="2025, 2025-Q3, 2025-07 or 2025-07-01.")],
     by: Annotated[By, typer.Option(help="Group by this.")] = By.AGENCY,
+    national: Annotated[
+        bool,
+        typer.Option(
+            "--national",
+            help="As the national form counts: carried over and received, solved in the period, open at its end. "
+            "Without it: dossiers received in the period, whatever became of them.",
+        ),
+    ] = False,
+    agency: AgencyOption = "",
+    level: Annotated[str, typer.Option(help="Agencies of this level only, e.g. commune.")] = "",
     format: Annotated[Literal["table", "csv", "json", "html"], typer.Option(help="How to print it.")] = "table",
     config: ConfigOption = None,
 ) -> None:
@@ -40,27 +51,35 @@ def report(
     except ValueError as error:
         output.error(f"lgsp: --period: {error}")
         raise typer.Exit(MISCONFIGURED) from None
-    rows = _asked(config, lambda reports: reports.statistics(wanted, by))
+
+    def question(reports: Reports) -> Awaitable[list[dict[str, Any]]]:
+        ask = reports.national if national else reports.statistics
+        return ask(wanted, by, agency, level)
+
+    rows = _asked(config, question)
     if format == "html":
-        sys.stdout.write(page(f"Báo cáo giải quyết hồ sơ {wanted.name}", rows))
+        sys.stdout.write(page(wanted, rows, NATIONAL if national else RECEIVED))
     elif format == "csv":
         writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else ["group"])
         writer.writeheader()
         writer.writerows(rows)
     else:
-        output.listing(rows, as_json=format == "json", empty="No dossiers were received in this period.")
+        output.listing(rows, as_json=format == "json", empty="There are no dossiers in this period.")
 
 
-@app.command(epilog="Example: lgsp deadlines --days 1 --json")
+@app.command(epilog="Example: lgsp deadlines --days 1 --agency H39.25 --json")
 def deadlines(
-    days: Annotated[int, typer.Option(min=0, help="Also what is due within so many days.")] = 1,
+    days: Annotated[int, typer.Option(min=0, max=60, help="Also what is due within so many working days.")] = 1,
     limit: Annotated[int, typer.Option(min=1)] = 200,
+    agency: AgencyOption = "",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """List what is at risk, by agency: due today or soon, overdue, overdue without an apology."""
-    rows = _asked(config, lambda reports: reports.at_risk(days, limit))
-    output.listing(rows, as_json=json, empty="Nothing is at risk.")
+    rows = _asked(config, lambda reports: reports.at_risk(days, limit + 1, agency))
+    output.listing(rows[:limit], as_json=json, empty="Nothing is at risk.")
+    if len(rows) > limit:
+        output.error(f"lgsp: there are more than {limit}; --limit shows them")
 
 
 @dossier.command("show", epilog="Example: lgsp dossier show H39.25.01-250616-0007")
@@ -104,8 +123,10 @@ def _line(line: Line) -> dict[str, str | None]:
 
 
 def _asked(config: Path | None, question: Callable[[Reports], Awaitable[R]]) -> R:
+    settings = settings_of(config)
+
     async def ask() -> R:
-        async with opened(settings_of(config)) as (ledger, clock):
-            return await question(Reports(ledger, clock))
+        async with opened(settings) as (ledger, clock):
+            return await question(Reports(ledger, clock, build_clockwork(settings, clock)))
 
     return run(ask())

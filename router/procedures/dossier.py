@@ -62,6 +62,7 @@ def applied(
         known,
         code=facts.get("code") or known.code,
         procedure=facts.get("procedure") or known.procedure,
+        sector=facts.get("sector") or known.sector,
         agency=facts.get("agency") or known.agency,
         channel=_told(facts.get("channel"), known.channel),
         level=_told(facts.get("level"), known.level),

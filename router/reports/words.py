@@ -26,8 +26,13 @@ def status(code: int) -> str:
 
 
 def money(amount: int) -> str:
-    """Whole đồng, grouped as in Vietnam."""
-    return f"{amount:,}".replace(",", ".") + " đ"
+    """Whole đồng."""
+    return f"{grouped(amount)} đ"
+
+
+def grouped(number: int) -> str:
+    """A whole number, grouped as in Vietnam: ``987.406``."""
+    return f"{number:,}".replace(",", ".")
 
 
 def said(facts: Mapping[str, Any]) -> str:

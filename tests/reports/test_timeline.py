@@ -23,6 +23,7 @@ from tests.ledger.harness import NOW, RECIPIENT, SECOND, accept, arrival, change
 from tests.ledger.test_instances import CODE, CODEC, KEY, START, Desk, snapshot
 
 ID = UUID(bytes=KEY)
+LIBRARY, CLOCKWORK = Library(shipped_definitions()), Clockwork(load_calendar())
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ async def named(ledger: Any, scheme: str, value: str, key: bytes = KEY) -> None:
 
 
 async def shown(ledger: Any, code: str = CODE, lang: str = "vi") -> Shown:
-    dossiers = Dossiers(ledger, Library(shipped_definitions()), Clockwork(load_calendar()), CODEC.decode)
+    dossiers = Dossiers(ledger, LIBRARY, CLOCKWORK, CODEC.decode)
     found = await dossiers.show(code, lang)
     assert found is not None
     return found
@@ -159,6 +160,6 @@ async def test_an_event_that_waits_for_its_dossier_is_found_by_its_number(ledger
 
 
 async def test_of_what_is_unknown_nothing_is_said(ledger: Any) -> None:
-    dossiers = Dossiers(ledger, Library(shipped_definitions()), Clockwork(load_calendar()), CODEC.decode)
+    dossiers = Dossiers(ledger, LIBRARY, CLOCKWORK, CODEC.decode)
     assert await dossiers.show("H39.16-250804-9999") is None
     assert await dossiers.show("00000000-0000-0000-0000-000000000000") is None
