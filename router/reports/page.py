@@ -43,6 +43,11 @@ _ENDS: Final = (
     Column("on_time", "Đúng hạn"),
     Column("overdue", "Quá hạn"),
 )
+_SHARES: Final = (
+    Column("early_percent", "Trước hạn"),
+    Column("on_time_percent", "Đúng hạn"),
+    Column("overdue_percent", "Quá hạn"),
+)
 _END_BARS: Final = (
     Bar("early", "Trước hạn", "#2e7d4f"),
     Bar("on_time", "Đúng hạn", "#4a90c2"),
@@ -55,6 +60,7 @@ RECEIVED: Final = Layout(
     headings=(
         ("", (Column("received", "Tiếp nhận"),)),
         ("Đã giải quyết", (Column("solved", "Tổng số"), *_ENDS)),
+        ("Tỷ lệ giải quyết, %", _SHARES),
         (
             "Đang giải quyết",
             (
@@ -98,6 +104,7 @@ NATIONAL: Final = Layout(
             ),
         ),
         ("Số hồ sơ đã giải quyết", (Column("solved", "Tổng số"), *_ENDS)),
+        ("Tỷ lệ giải quyết, %", _SHARES),
         ("", (Column("closed", "Từ chối, rút"),)),
         (
             "Số hồ sơ đang giải quyết",
@@ -191,12 +198,19 @@ def _table(rows: Sequence[Row], layout: Layout) -> str:
     below = "".join(f"<th>{escape(column.words)}</th>" for column in columns)
     lines = "".join(
         f"<tr{_marked(row)}><td>{escape(_name(row))}</td>"
-        + "".join(f"<td>{grouped(row[column.name])}</td>" for column in columns)
+        + "".join(f"<td>{_cell(row[column.name])}</td>" for column in columns)
         + "</tr>"
         for row in rows
     )
     head = f'<tr><th rowspan="2">Nhóm</th>{above}</tr><tr>{below}</tr>'
     return f"<table><thead>{head}</thead><tbody>{lines}</tbody></table>"
+
+
+def _cell(value: float | None) -> str:
+    """Shares with a decimal comma, numbers grouped."""
+    if value is None:
+        return ""
+    return f"{value:.2f}".replace(".", ",") if isinstance(value, float) else grouped(value)
 
 
 def _name(row: Row) -> str:

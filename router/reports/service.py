@@ -84,16 +84,12 @@ def total(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def with_sums(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the national form with the sums that it prints."""
+    """A row of the national form with the sums that it prints, and the shares of what was solved with a due date."""
     received = row["online"] + row["counter"] + row["postal"] + row["other_channel"]
-    solved = row["early"] + row["on_time"] + row["overdue"] + row["solved_without_due"]
     still = row["open_in_time"] + row["open_overdue"] + row["open_supplement"] + row["open_without_due"]
-    return {"group": row["group"], "concerned": row["concerned"], "received": received, **_rest(row, solved, still)}
-
-
-def _rest(row: Mapping[str, Any], solved: int, still: int) -> dict[str, Any]:
-    rest = {name: value for name, value in row.items() if name not in ("group", "concerned")}
-    return {**rest, "solved": solved, "open": still}
+    told = with_shares({**row, "received": received})
+    told["solved"] += row["solved_without_due"]
+    return {**told, "open": still}
 
 
 def with_shares(row: Mapping[str, Any]) -> dict[str, Any]:
