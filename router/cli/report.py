@@ -22,6 +22,7 @@ from router.reports.timeline import Line
 from router.service import build_clockwork, build_library
 
 R = TypeVar("R")
+ALWAYS: Final = frozenset({"group", "received", "solved", "early", "on_time", "overdue"})
 A_MINUTE: Final = 60_000_000
 AgencyOption = Annotated[str, typer.Option("--agency", help="This agency, and all below it in the registry.")]
 app = typer.Typer()
@@ -64,7 +65,8 @@ def report(
         writer.writeheader()
         writer.writerows(rows)
     else:
-        output.listing(rows, as_json=format == "json", empty="There are no dossiers in this period.")
+        told = rows if format == "json" else _narrow(rows)
+        output.listing(told, as_json=format == "json", empty="There are no dossiers in this period.")
 
 
 @app.command(epilog="Example: lgsp deadlines --days 1 --agency H39.25 --json")
@@ -120,6 +122,12 @@ def _line(line: Line) -> dict[str, str | None]:
     """Business time only where it is another minute than the machine's."""
     apart = line.business is not None and abs(line.business - line.at) >= A_MINUTE
     return {**line._asdict(), "at": output.when(line.at), "business": output.when(line.business) if apart else None}
+
+
+def _narrow(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For a screen: without the columns that are zero everywhere, but for those that everybody looks for."""
+    shown = [name for name in rows[0] if name in ALWAYS or any(row[name] for row in rows)] if rows else []
+    return [{name: row[name] for name in shown} for row in rows]
 
 
 def _asked(config: Path | None, question: Callable[[Reports], Awaitable[R]]) -> R:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
@@ -175,3 +176,11 @@ def test_in_any_week_the_office_time_of_a_duration_is_its_length(
     end = COUNTRY.add_working_days(start, days, week)
     assert COUNTRY.working_time_between(start, end, week) == days.numerator * week.day / days.denominator
     assert COUNTRY.hours_on(end.date(), week).ranges
+
+
+def test_the_file_that_the_docs_show_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "calendar.md").read_text("utf-8")
+    shown = page[page.index("    jurisdiction:") : page.index("An entry of `hours`")]
+    made = calendar(tmp_path, dedent(shown))
+    assert made.offices.week_of(Place(("H39.16.01",), "commune")).days[5].length == timedelta(hours=4)
+    assert made.offices.week_of(Place(("H39.25.01", "H39.25"), "commune")).days[4].length == timedelta(hours=4)
