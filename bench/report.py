@@ -19,6 +19,7 @@ from router.ledger.dossiers import By
 from router.ledger.engine import open_ledger
 from router.ledger.migrate import migrate_ledger
 from router.procedures.calendar import load_calendar
+from router.procedures.dues import Clockwork
 from router.reports.generated import Wanted
 from router.reports.generated import dossiers as generated
 from router.reports.period import Period
@@ -41,7 +42,7 @@ async def main(scale: float) -> None:
         while page := list(islice(rows, PAGE)):
             await ledger.write(lambda conn, page=page: dossiers.add(conn, page))
         loaded = time.monotonic()
-        told = await Reports(ledger, clock).statistics(Period.read("2022"), By.AGENCY)
+        told = await Reports(ledger, clock, Clockwork(load_calendar())).statistics(Period.read("2022"), By.AGENCY)
         reported = time.monotonic()
         await ledger.close()
         disk = sum(file.stat().st_size for file in Path(folder).iterdir())

@@ -29,7 +29,7 @@ from router.ingress.poll import PolledSource
 from router.ingress.waiting import LEASE as WAITING
 from router.ingress.waiting import WaitingSweep
 from router.ingress.webhook import webhook_routes
-from router.ledger import alerts, installation, registry, store
+from router.ledger import alerts, installation, registry, store, trail
 from router.ledger.engine import open_ledger
 from router.ledger.registry import LEASE as REGISTRY
 from router.lock import DirectoryLock
@@ -40,13 +40,14 @@ from router.procedures.calendar import load_calendar
 from router.procedures.definitions_file import load_definitions, shipped_definitions
 from router.procedures.dues import Clockwork, PauseRule
 from router.procedures.library import Library
+from router.procedures.office import Place
 from router.procedures.recipient import PROCEDURES, Procedures
 from router.procedures.timers import LEASE as TIMERS
 from router.procedures.timers import TimerSweep
 from router.recipients import build_recipients
 from router.replay.runner import ReplayRunner
 from router.replay.today import TodaysView
-from router.routing.agencies import Active, Registry
+from router.routing.agencies import Active, Code, Registry
 from router.routing.hop import Hop, HopSettings
 from router.routing.live_routes import LiveRoutes, StoredRegistry
 from router.routing.registry_feed import RegistryFeed
@@ -134,13 +135,38 @@ def build_feed(
     return RegistryFeed(bus, ledger, clock, partitions=partitions, decode=codec.decode, encode=codec.encode, told=told)
 
 
+def build_library(settings: Settings) -> Library:
+    """The shipped definitions and the installation's own. Raises ``ConfigError``."""
+    folder = settings.procedures.definitions
+    return Library([*shipped_definitions(), *(load_definitions(folder) if folder is not None else ())])
+
+
+def build_clockwork(settings: Settings, clock: Clock, registry: Callable[[], Registry] | None = None) -> Clockwork:
+    """What counts time in the jurisdiction, by the office hours of its agencies. ``registry`` gives the one in force;
+    without it that of the files counts. Raises ``ConfigError``.
+    """
+    section, of_files = settings.procedures, build_registry(settings)
+
+    def place_of(code: str) -> Place:
+        known = registry() if registry is not None else of_files
+        found = known.resolve(code, local_date(clock.business()))
+        if not isinstance(found, Active):
+            return Place((code,))
+        names = [name for each in known.chain(found.agency) for name in (each.id, *_values(known.codes_of(each.id)))]
+        return Place((code, *names), found.agency.level)
+
+    calendar = load_calendar(section.jurisdiction, section.overrides)
+    return Clockwork(calendar, PauseRule(section.pauses), place_of)
+
+
+def _values(codes: Sequence[Code]) -> list[str]:
+    return [code.value for code in codes]
+
+
 def build_procedures(
     settings: Settings, clock: Clock, ledger: Ledger, codec: Codec, registry: Callable[[], Registry]
 ) -> Procedures:
     """The local recipient that follows procedures, by the registry in force. Raises ``ConfigError``."""
-    section = settings.procedures
-    own = load_definitions(section.definitions) if section.definitions else []
-    calendar = load_calendar(section.jurisdiction, section.overrides)
 
     def level_of(code: str) -> str:
         found = registry().resolve(code, local_date(clock.business()))
@@ -149,8 +175,8 @@ def build_procedures(
     return Procedures(
         ledger,
         clock,
-        Library([*shipped_definitions(), *own]),
-        Clockwork(calendar, PauseRule(section.pauses)),
+        build_library(settings),
+        build_clockwork(settings, clock, registry),
         decode=codec.decode,
         encode=codec.encode,
         level_of=level_of,
@@ -373,7 +399,7 @@ class Service:
             parts += [self.hop.run]
         if self.delivery is not None:
             replays = ReplayRunner(self.ledger, self.ownership, self.clock)
-            parts += [self._deliver, self._sweep_waiting, lambda: replays.run(self._stopping.is_set)]
+            parts += [self._deliver, self._sweep_waiting, self._sweep_trail, lambda: replays.run(self._stopping.is_set)]
             parts += [self._feed_registry]
             parts += [self._sweep_timers] if self.settings.procedures.enabled else []
         if "ingress" in self.settings.roles:
@@ -452,6 +478,14 @@ class Service:
                 while lease is not None and await sweep.sweep(lease):
                     if self.delivery is not None:
                         self.delivery.outbox.wake()
+            await self._pause(SWEEP_EVERY)
+
+    async def _sweep_trail(self) -> None:
+        """Keep up with what timelines are found by; never ahead of anything else that wants the ledger."""
+        while not self._stopping.is_set():
+            with suppress(LedgerError):
+                while await self.ownership.hold(trail.LEASE) is not None and await trail.sweep(self.ledger):
+                    await self._pause(SWEEP_EVERY / trail.PAGE)
             await self._pause(SWEEP_EVERY)
 
     async def _feed_registry(self) -> None:

@@ -28,15 +28,13 @@ from router.clock import SystemClock
 from router.errors import ConfigError
 from router.ledger import instances
 from router.ports import Ledger
-from router.procedures.calendar import load_calendar
 from router.procedures.definition import Definition, plain
-from router.procedures.definitions_file import linted, load_definitions, shipped_definitions
+from router.procedures.definitions_file import linted
 from router.procedures.draw import as_svg, as_text
-from router.procedures.dues import Clockwork, PauseRule
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
-from router.service import build_ledger
+from router.service import build_clockwork, build_ledger, build_library
 from router.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
@@ -135,8 +133,7 @@ def replay_histories(
         raise typer.Exit(MISCONFIGURED)
     settings = _settings(config)
     library = _library(config)
-    section = settings.procedures
-    clockwork = Clockwork(load_calendar(section.jurisdiction, section.overrides), PauseRule(section.pauses))
+    clockwork = build_clockwork(settings, SystemClock())
     histories = list(_from_folder(folder)) if folder is not None else run(_from_ledger(settings))
     rows = [found._asdict() for each in histories for found in compare(each, library, clockwork, newest=newest)]
     output.listing(rows, as_json=json, empty=f"{len(histories)} histories, nothing is judged otherwise.")
@@ -184,9 +181,9 @@ def _settings(config: ConfigOption) -> Settings:
 
 
 def _library(config: ConfigOption) -> Library:
-    folder = _settings(config).procedures.definitions
+    settings = _settings(config)
     try:
-        return Library([*shipped_definitions(), *(load_definitions(folder) if folder is not None else ())])
+        return build_library(settings)
     except ConfigError as error:
         output.error(f"lgsp: {error}")
         raise typer.Exit(MISCONFIGURED) from None

@@ -6,26 +6,43 @@ import csv
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
 from router.cli import output
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
+from router.codec import Codec, PackagedSchemas
 from router.ledger.dossiers import By
-from router.reports.page import page
+from router.reports.dossier import Dossiers, Shown
+from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports
+from router.reports.timeline import Line
+from router.service import build_clockwork, build_library
 
 R = TypeVar("R")
+ALWAYS: Final = frozenset({"group", "received", "solved", "early", "on_time", "overdue"})
+A_MINUTE: Final = 60_000_000
+AgencyOption = Annotated[str, typer.Option("--agency", help="This agency, and all below it in the registry.")]
 app = typer.Typer()
 dossier = typer.Typer(no_args_is_help=True, help="One dossier or document.")
 
 
-@app.command(epilog="Example: lgsp report --period 2025-Q3 --by agency --format html > report.html")
+@app.command(epilog="Example: lgsp report --period 2025-Q3 --national --by sector --format html > report.html")
 def report(
-    period: Annotated[str, typer.Option(help="2025, 2025-Q3, 2025-07 or 2025-07-01; by the date of reception.")],
+    period: Annotated[str, typer.Option(help="2025, 2025-Q3, 2025-07 or 2025-07-01.")],
     by: Annotated[By, typer.Option(help="Group by this.")] = By.AGENCY,
+    national: Annotated[
+        bool,
+        typer.Option(
+            "--national",
+            help="As the national form counts: carried over and received, solved in the period, open at its end. "
+            "Without it: dossiers received in the period, whatever became of them.",
+        ),
+    ] = False,
+    agency: AgencyOption = "",
+    level: Annotated[str, typer.Option(help="Agencies of this level only, e.g. commune.")] = "",
     format: Annotated[Literal["table", "csv", "json", "html"], typer.Option(help="How to print it.")] = "table",
     config: ConfigOption = None,
 ) -> None:
@@ -35,49 +52,89 @@ def report(
     except ValueError as error:
         output.error(f"lgsp: --period: {error}")
         raise typer.Exit(MISCONFIGURED) from None
-    rows = _asked(config, lambda reports: reports.statistics(wanted, by))
+
+    def question(reports: Reports) -> Awaitable[list[dict[str, Any]]]:
+        ask = reports.national if national else reports.statistics
+        return ask(wanted, by, agency, level)
+
+    rows = _asked(config, question)
     if format == "html":
-        sys.stdout.write(page(f"Báo cáo giải quyết hồ sơ {wanted.name}", rows))
+        sys.stdout.write(page(wanted, rows, NATIONAL if national else RECEIVED))
     elif format == "csv":
         writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else ["group"])
         writer.writeheader()
         writer.writerows(rows)
     else:
-        output.listing(rows, as_json=format == "json", empty="No dossiers were received in this period.")
+        told = rows if format == "json" else _narrow(rows)
+        output.listing(told, as_json=format == "json", empty="There are no dossiers in this period.")
 
 
-@app.command(epilog="Example: lgsp deadlines --days 1 --json")
+@app.command(epilog="Example: lgsp deadlines --days 1 --agency H39.25 --json")
 def deadlines(
-    days: Annotated[int, typer.Option(min=0, help="Also what is due within so many days.")] = 1,
+    days: Annotated[int, typer.Option(min=0, max=60, help="Also what is due within so many working days.")] = 1,
     limit: Annotated[int, typer.Option(min=1)] = 200,
+    agency: AgencyOption = "",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """List what is at risk, by agency: due today or soon, overdue, overdue without an apology."""
-    rows = _asked(config, lambda reports: reports.at_risk(days, limit))
-    output.listing(rows, as_json=json, empty="Nothing is at risk.")
+    rows = _asked(config, lambda reports: reports.at_risk(days, limit + 1, agency))
+    output.listing(rows[:limit], as_json=json, empty="Nothing is at risk.")
+    if len(rows) > limit:
+        output.error(f"lgsp: there are more than {limit}; --limit shows them")
 
 
 @dossier.command("show", epilog="Example: lgsp dossier show H39.25.01-250616-0007")
-def show(code: str, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Print where a dossier stands and everything that happened to it; any of its codes finds it."""
-    standing = _asked(config, lambda reports: reports.summary(code))
-    if not standing:
+def show(
+    code: Annotated[
+        str,
+        typer.Argument(help="Dossier or document code, PCTT, notice or receipt number, payment reference, or UUID."),
+    ],
+    lang: Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of the procedure's words.")] = "vi",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print where a dossier stands, what it waits for and whose clock runs, and everything that happened to it."""
+    settings = settings_of(config)
+
+    async def ask() -> Shown | None:
+        async with opened(settings) as (ledger, clock):
+            decode, clockwork = Codec(PackagedSchemas()).decode, build_clockwork(settings, clock)
+            return await Dossiers(ledger, build_library(settings), clockwork, decode).show(code, lang)
+
+    shown = run(ask())
+    if shown is None:
         output.error(f"lgsp: nothing is known of {code}")
         raise typer.Exit(REFUSED)
-    lines = _asked(config, lambda reports: reports.timeline(code))
-    told = [{**line, "at": output.when(line["at"])} for line in lines]
+    waits = [{**w._asdict(), "since": output.when(w.since), "due": output.when(w.due)} for w in shown.waits]
+    lines = [_line(each) for each in shown.timeline]
     if json:
-        output.document({**standing, "timeline": told}, as_json=True)
+        output.document({**shown.summary, "waits": waits, "timeline": lines}, as_json=True)
         return
-    output.document(standing, as_json=False)
-    output.line()
-    output.listing(told, as_json=False, empty="Nothing happened yet.")
+    output.document({name: value for name, value in shown.summary.items() if value}, as_json=False)
+    output.line("\nwaits for")
+    output.listing(waits, as_json=False, empty="Nothing.")
+    output.line("\ntimeline")
+    output.listing(lines, as_json=False, empty="Nothing happened yet.")
+
+
+def _line(line: Line) -> dict[str, str | None]:
+    """Business time only where it is another minute than the machine's."""
+    apart = line.business is not None and abs(line.business - line.at) >= A_MINUTE
+    return {**line._asdict(), "at": output.when(line.at), "business": output.when(line.business) if apart else None}
+
+
+def _narrow(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For a screen: without the columns that are zero everywhere, but for those that everybody looks for."""
+    shown = [name for name in rows[0] if name in ALWAYS or any(row[name] for row in rows)] if rows else []
+    return [{name: row[name] for name in shown} for row in rows]
 
 
 def _asked(config: Path | None, question: Callable[[Reports], Awaitable[R]]) -> R:
+    settings = settings_of(config)
+
     async def ask() -> R:
-        async with opened(settings_of(config)) as (ledger, clock):
-            return await question(Reports(ledger, clock))
+        async with opened(settings) as (ledger, clock):
+            return await question(Reports(ledger, clock, build_clockwork(settings, clock)))
 
     return run(ask())

@@ -1,22 +1,20 @@
-"""Queries over the facts of dossiers: classes of a period, what is at risk, and all there is of one key."""
+"""Queries over the facts of dossiers: classes of a period, what is at risk."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, insert, or_, select
 
-from router.ledger.procedure_tables import dossier, due_move, instance, instance_event
-from router.ledger.query import Named, name_of
-from router.ledger.store import delivery_of, shards
-from router.ledger.tables import delivery
+from router.ledger.procedure_tables import dossier
 
 SOLVED: Final = (9, 10)
 CLOSED: Final = (3, 7)
 SUPPLEMENT: Final = 5
+CHANNELS: Final = ("online", "counter", "postal")
 
 
 class By(StrEnum):
@@ -25,6 +23,17 @@ class By(StrEnum):
     AGENCY = "agency"
     PROCEDURE = "procedure"
     LEVEL = "level"
+    SECTOR = "sector"
+
+
+class Scope(NamedTuple):
+    """Which dossiers a report counts: those of these agencies, of this level; empty parts do not restrict."""
+
+    agencies: tuple[str, ...] = ()
+    level: str = ""
+
+
+ALL: Final = Scope()
 
 
 def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -32,7 +41,7 @@ def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     conn.execute(insert(dossier), list(rows))
 
 
-def counts(conn: Connection, by: By, first: date, last: date, today: date) -> list[Mapping[str, Any]]:
+def counts(conn: Connection, by: By, first: date, last: date, today: date, scope: Scope = ALL) -> list[dict[str, Any]]:
     """Dossiers received from ``first`` to ``last`` (both included), by group. The classes compare local dates and are
     disjoint: with ``closed`` (refused, withdrawn) and ``without_due`` they add up to ``received``.
     """
@@ -40,15 +49,12 @@ def counts(conn: Connection, by: By, first: date, last: date, today: date) -> li
     solved, closed = d.status.in_(SOLVED), d.status.in_(CLOSED)
     dated = d.due_date.is_not(None)
     pending = and_(~solved, ~closed)
-    waiting = and_(pending, dated, d.status == SUPPLEMENT)
     running = and_(pending, dated, d.status != SUPPLEMENT)
     classes: dict[str, ColumnElement[bool]] = {
-        "early": and_(solved, dated, d.finished_date < d.due_date),
-        "on_time": and_(solved, dated, d.finished_date == d.due_date),
-        "overdue": and_(solved, dated, d.finished_date > d.due_date),
+        **_solved(solved),
         "pending": and_(running, d.due_date >= today.isoformat()),
         "pending_overdue": and_(running, d.due_date < today.isoformat()),
-        "waiting_supplement": waiting,
+        "waiting_supplement": and_(pending, dated, d.status == SUPPLEMENT),
         "without_due": and_(~closed, ~dated),
         "closed": closed,
         "paused": and_(pending, d.paused_since.is_not(None)),
@@ -58,58 +64,85 @@ def counts(conn: Connection, by: By, first: date, last: date, today: date) -> li
         "full": d.service_level == "full",
         "partial": d.service_level == "partial",
     }
-    column = d[by.value]
-    query = (
-        select(column.label("group"), func.count().label("received"), *(_count(name, c) for name, c in classes.items()))
-        .where(d.received_date.between(first.isoformat(), last.isoformat()))
-        .group_by(column)
-        .order_by(column)
-    )
-    return [dict(row._mapping) for row in conn.execute(query)]
+    return _grouped(conn, by, "received", classes, d.received_date.between(first.isoformat(), last.isoformat()), scope)
 
 
-def at_risk(conn: Connection, until: date, limit: int) -> list[Mapping[str, Any]]:
+def flows(conn: Connection, by: By, first: date, last: date, until: int, scope: Scope = ALL) -> list[dict[str, Any]]:
+    """What the national form counts from ``first`` to ``last`` (both included): what was carried over and received,
+    what was finished, and what was open at the end. ``until`` is the end of ``last`` (µs UTC).
+
+    carried_over + online + counter + postal + other_channel = early + on_time + overdue + solved_without_due + closed
+    + open_in_time + open_overdue + open_supplement + open_without_due, group by group.
+    """
+    d, begin, end = dossier.c, first.isoformat(), last.isoformat()
+    inside = d.received_date >= begin
+    finished = and_(d.finished_date.is_not(None), d.finished_date <= end)
+    solved, closed = and_(finished, d.status.not_in(CLOSED)), and_(finished, d.status.in_(CLOSED))
+    dated, open_then = d.due_date.is_not(None), ~func.coalesce(finished, False)
+    waiting = and_(open_then, d.paused_status == SUPPLEMENT, d.paused_since < until)
+    waited = func.coalesce(waiting, False)
+    classes: dict[str, ColumnElement[bool]] = {
+        "carried_over": ~inside,
+        **{channel: and_(inside, d.channel == channel) for channel in CHANNELS},
+        "other_channel": and_(inside, d.channel.not_in(CHANNELS)),
+        **_solved(solved),
+        "solved_without_due": and_(solved, ~dated),
+        "closed": closed,
+        "open_in_time": and_(open_then, ~waited, dated, d.due_date >= end),
+        "open_overdue": and_(open_then, ~waited, dated, d.due_date < end),
+        "open_supplement": waiting,
+        "open_without_due": and_(open_then, ~waited, ~dated),
+        "overdue_without_apology": and_(
+            dated,
+            d.apology_at.is_(None),
+            or_(and_(solved, d.finished_date > d.due_date), and_(open_then, ~waited, d.due_date < end)),
+        ),
+        "extended": d.extended,
+    }
+    concerned = and_(d.received_date <= end, or_(d.finished_date.is_(None), d.finished_date >= begin))
+    return _grouped(conn, by, "concerned", classes, concerned, scope)
+
+
+def agencies(conn: Connection) -> list[str]:
+    """The agency codes that dossiers have."""
+    return list(conn.execute(select(dossier.c.agency).distinct().order_by(dossier.c.agency)).scalars())
+
+
+def at_risk(conn: Connection, until: date, limit: int, scope: Scope = ALL) -> list[Mapping[str, Any]]:
     """Open dossiers due on a day or before, and overdue ones without an apology; by agency, the oldest date first."""
     d = dossier.c
     open_ones = and_(d.status.not_in((*SOLVED, *CLOSED)), d.due_date.is_not(None))
     late = or_(d.due_date <= until.isoformat(), and_(d.overdue_detected_at.is_not(None), d.apology_at.is_(None)))
-    query = select(dossier).where(open_ones, late).order_by(d.agency, d.due_date, d.code).limit(limit)
-    return [dict(row._mapping) for row in conn.execute(query)]
+    query = _inside(select(dossier).where(open_ones, late), scope)
+    return [dict(row._mapping) for row in conn.execute(query.order_by(d.agency, d.due_date, d.code).limit(limit))]
 
 
-def facts(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """The facts of these dossiers."""
-    return [dict(row._mapping) for row in conn.execute(select(dossier).where(dossier.c.key.in_(list(keys))))]
+def _solved(solved: ColumnElement[bool]) -> dict[str, ColumnElement[bool]]:
+    """Solved early, on time, overdue: local dates, never hours."""
+    d = dossier.c
+    dated = d.due_date.is_not(None)
+    return {
+        "early": and_(solved, dated, d.finished_date < d.due_date),
+        "on_time": and_(solved, dated, d.finished_date == d.due_date),
+        "overdue": and_(solved, dated, d.finished_date > d.due_date),
+    }
 
 
-def states(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """Instances of these keys."""
-    return [dict(row._mapping) for row in conn.execute(select(instance).where(instance.c.key.in_(list(keys))))]
+def _grouped(
+    conn: Connection,
+    by: By,
+    all_of: str,
+    classes: Mapping[str, ColumnElement[bool]],
+    which: ColumnElement[bool],
+    scope: Scope,
+) -> list[dict[str, Any]]:
+    column = func.coalesce(dossier.c[by.value], "")
+    counted = [func.coalesce(func.sum(case((met, 1), else_=0)), 0).label(name) for name, met in classes.items()]
+    query = _inside(select(column.label("group"), func.count().label(all_of), *counted).where(which), scope)
+    return [dict(row._mapping) for row in conn.execute(query.group_by(column).order_by(column))]
 
 
-def events(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """The log lines of these instances."""
-    mine = select(instance_event).where(instance_event.c.key.in_(list(keys)))
-    query = mine.order_by(instance_event.c.key, instance_event.c.number)
-    return [dict(row._mapping) for row in conn.execute(query)]
-
-
-def moves(conn: Connection, keys: Collection[bytes]) -> list[Mapping[str, Any]]:
-    """How the due dates of these dossiers were set and moved."""
-    mine = select(due_move).where(due_move.c.key.in_(list(keys)))
-    return [dict(row._mapping) for row in conn.execute(mine.order_by(due_move.c.at, due_move.c.number))]
-
-
-def deliveries(conn: Connection, keys: Collection[bytes], limit: int) -> list[Named]:
-    """All deliveries of these keys at all recipients. Reads the shards through: there is no index on finished keys."""
-    places = {place.id: place for place in shards(conn)}
-    mine = delivery.c.key.in_(list(keys))
-    query = select(delivery).where(mine).order_by(delivery.c.accepted_at, delivery.c.shard, delivery.c.seq).limit(limit)
-    return [
-        Named(name_of(place := places[row.shard], row.seq), place.recipient, delivery_of(row))
-        for row in conn.execute(query)
-    ]
-
-
-def _count(name: str, condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(name)
+def _inside(query: Select[Any], scope: Scope) -> Select[Any]:
+    if scope.level:
+        query = query.where(dossier.c.level == scope.level)
+    return query.where(dossier.c.agency.in_(scope.agencies)) if scope.agencies else query

@@ -77,6 +77,7 @@ dossier = Table(
     Column("extended", Boolean, nullable=False),
     Column("integrity_warning", Boolean, nullable=False),
     Column("calendar", Text, nullable=False),  # version of the calendar that counted the due dates
+    Column("sector", Text),  # MaLinhVuc, as the one-stop states it
     Index("dossier_received", "received_date"),
     Index("dossier_finished", "finished_date"),
     Index("dossier_due", "due_date"),

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, delete, func, select
 
 from router.errors import ConfigError
-from router.ledger import store
+from router.ledger import store, trail
 from router.ledger.rows import FINISHED
 from router.ledger.tables import attempt, body, delivery, seen
 from router.ports import Ledger
@@ -25,6 +25,7 @@ async def purge(ledger: Ledger, *, before: int) -> dict[str, int]:
     removed = {"deliveries": 0, "recognition": 0}
     for place in await ledger.read(store.shards):
         removed["deliveries"] += await _of_shard(ledger, place.id, before)
+        await ledger.write(partial(trail.forget, shard_id=place.id))
     month = (before - WINDOW) // store.MONTH
     needed = await _unfinished(ledger)
     for place in await ledger.read(store.shards):

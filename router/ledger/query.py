@@ -6,13 +6,13 @@ A delivery is named by people as ``recipient/partition/seq``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from msgpack import packb
-from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal, select, tuple_
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
 from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, ROUTER
 from router.ledger.rows import Delivery, Shard
@@ -31,6 +31,7 @@ from router.ledger.tables import (
     seen,
     waiting,
 )
+from router.ledger.within import Within
 
 STATES = ("waiting", "calling", "dead", "uncertain")
 
@@ -212,9 +213,12 @@ def trace(conn: Connection, identities: Collection[bytes]) -> list[Named]:
 
 def keys_by_code(conn: Connection, code: str) -> list[bytes]:
     """The internal ids that a code or number means, in any number space, with those linked to them: two ids that turned
-    out to be one dossier are both found.
+    out to be one dossier are both found. An internal id (a UUID) means itself.
     """
-    found = {bytes(key) for key in conn.execute(select(alias.c.key).where(alias.c.value == code)).scalars()}
+    known = select(alias.c.key).where(alias.c.scheme.in_(_schemes(conn)), alias.c.value == code)
+    found = {bytes(key) for key in conn.execute(known).scalars()}
+    with suppress(ValueError):
+        found.add(UUID(code).bytes)
     fresh = set(found)
     while fresh:
         links = conn.execute(
@@ -266,6 +270,20 @@ def split_name(name: str) -> tuple[str, int, int]:
     return parts[0], int(parts[1]), int(parts[2])
 
 
+def _schemes(conn: Connection) -> list[str]:
+    """The number spaces there are, each by one look into the primary key: codes alone are not indexed."""
+    found: list[str] = []
+    while (following := _scheme_after(conn, found[-1] if found else "")) is not None:
+        found.append(following)
+    return found
+
+
+def _scheme_after(conn: Connection, scheme: str) -> str | None:
+    after = select(alias.c.scheme).where(alias.c.scheme > scheme).order_by(alias.c.scheme).limit(1)
+    found: str | None = conn.execute(after).scalar()
+    return found
+
+
 def _sample(conn: Connection, shard_id: int, cause: str | None, at: int) -> Mapping[str, Any]:
     """The failure of a dead letter of this cause, shard and time."""
     same = delivery.c.cause.is_(None) if cause is None else delivery.c.cause == cause
@@ -314,29 +332,9 @@ def _has_header(name: str, value: str) -> Any:
         body.c.shard == delivery.c.shard,
         body.c.seq == delivery.c.seq,
         body.c.edition == 0,
-        _Within(body.c.headers, needle),
+        Within(body.c.headers, needle),
     )
     return held.exists()
-
-
-class _Within(ColumnElement[bool]):
-    """Whether bytes stand in a column of bytes; SQLite and PostgreSQL say it differently."""
-
-    inherit_cache = False
-
-    def __init__(self, column: ColumnElement[bytes], needle: bytes) -> None:
-        self.column, self.needle = column, literal(needle)
-        self.type = Boolean()
-
-
-@compiles(_Within, "sqlite")
-def _within_sqlite(element: _Within, compiler: SQLCompiler, **more: Any) -> str:
-    return f"instr({compiler.process(element.column, **more)}, {compiler.process(element.needle, **more)}) > 0"
-
-
-@compiles(_Within, "postgresql")
-def _within_postgresql(element: _Within, compiler: SQLCompiler, **more: Any) -> str:
-    return f"position({compiler.process(element.needle, **more)} IN {compiler.process(element.column, **more)}) > 0"
 
 
 def _named(places: dict[int, Shard], row: Row[Any]) -> Named:

@@ -188,6 +188,7 @@ Index(
     sqlite_where=OUTSTANDING,
     postgresql_where=OUTSTANDING,
 )
+Index("orders_delivery", orders.c.shard, orders.c.seq)
 Index(
     "orders_outstanding",
     orders.c.shard,

@@ -1,8 +1,8 @@
 """Working days and working time in Vietnam: public holidays, swapped days, office hours, a jurisdiction's own dates.
 
 Holidays come from the ``holidays`` library; what the Government decides later, and what a province adds, stands in a
-dated override file: ``off`` and ``makeup_work`` days with their reason. Times are aware and local to Vietnam. A working
-day is 8 hours of office time; a duration begins at the first office time at or after its start.
+dated override file: ``off`` and ``makeup_work`` days with their reason, and office hours. Times are aware and local to
+Vietnam. A duration begins at the first office time at or after its start.
 """
 
 from __future__ import annotations
@@ -16,80 +16,85 @@ from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import holidays
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from router.errors import ConfigError
-from router.procedures.office import HOURS_A_DAY, OfficeHours
+from router.procedures.calendar_file import read
+from router.procedures.office import CLOSED, DEFAULT_WEEK, OfficeHours, Offices, OfficeWeek
 from router.sdk.dates import VIETNAM
 
-DEFAULT_HOURS: Final = OfficeHours()
-SAME_DAY_UNTIL: Final = time(15, 0)
-CLOSING: Final = time(17, 0)
-FIRST_OF_WEEKEND: Final = 5
 LONGEST_BREAK: Final = 60  # days; a calendar with more days off in a row is a slip of the pen
-
-
-class Override(BaseModel):
-    """One day that differs from the library, and why (the decision's number)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    day: date
-    kind: str = Field(pattern=r"^(off|makeup_work)$")
-    why: str = Field(min_length=1)
-
-
-class Overrides(BaseModel):
-    """A jurisdiction's file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    jurisdiction: str
-    days: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Immutable; one per jurisdiction. ``version`` is a digest of what it was made from, stored with each due date."""
+    """Immutable; one per jurisdiction. ``version`` is a digest of what it was made from, stored with each due date.
+
+    Durations are counted in the office hours of a ``week``, which is the default one where none is given.
+    """
 
     name: str
     version: str
     overrides: Mapping[date, bool] = field(repr=False)  # day → whether it is worked
+    offices: Offices = field(default_factory=Offices, repr=False)
 
     def is_working_day(self, day: date) -> bool:
-        """Whether offices work on that day."""
-        if (worked := self.overrides.get(day)) is not None:
-            return worked
-        off, made_up = _holidays(day.year)
-        return day in made_up or (day.weekday() < FIRST_OF_WEEKEND and day not in off)
+        """Whether that day is a working day of the law: Monday to Friday without days off, and make-up days."""
+        return bool(self.hours_on(day, DEFAULT_WEEK).ranges)
 
-    def next_working_day(self, day: date) -> date:
-        """The first working day after ``day``."""
+    def hours_on(self, day: date, week: OfficeWeek) -> OfficeHours:
+        """When an office works on that day."""
+        if (worked := self.overrides.get(day)) is not None:
+            return week.full if worked else CLOSED
+        off, made_up = _holidays(day.year)
+        if day in made_up:
+            return week.full
+        return CLOSED if day in off else week.days[day.weekday()]
+
+    def next_working_day(self, day: date, week: OfficeWeek = DEFAULT_WEEK) -> date:
+        """The first day after ``day`` on which the office works."""
         for ahead in range(1, LONGEST_BREAK):
-            if self.is_working_day(following := day + timedelta(days=ahead)):
+            if self.hours_on(following := day + timedelta(days=ahead), week).ranges:
                 return following
         raise ConfigError(f"{LONGEST_BREAK} days off in a row after {day}", key="calendar.overrides")
 
-    def same_day_due(self, received: datetime) -> datetime:
-        """Procedures of the same day: before 15:00 by 17:00 that day, else by 17:00 of the next working day."""
+    def same_day_due(self, received: datetime, week: OfficeWeek = DEFAULT_WEEK) -> datetime:
+        """Procedures of the same day: received before 15:00 by the closing of that day, else of the next one. A day on
+        which the office has closed by 15:00 is no such day.
+        """
         at = received.astimezone(VIETNAM)
-        today = self.is_working_day(at.date()) and at.time() < SAME_DAY_UNTIL
-        return _at(at.date() if today else self.next_working_day(at.date()), CLOSING)
+        day, until = at.date(), week.same_day_until
+        if at.time() >= until or not self._whole(day, week):
+            day = self.next_working_day(day, week)
+            while not self._whole(day, week):
+                day = self.next_working_day(day, week)
+        return self.closing(day, week)
 
-    def add_working_days(self, start: datetime, days: Fraction | int, hours: OfficeHours = DEFAULT_HOURS) -> datetime:
-        """``days`` of 8 hours of office time after ``start``. Raises ``ValueError`` for a negative number."""
+    def closing(self, day: date, week: OfficeWeek = DEFAULT_WEEK) -> datetime:
+        """When the office closes on a day it works, or on the next such day."""
+        hours = self.hours_on(day, week)
+        if not hours.ranges:
+            return self.closing(self.next_working_day(day, week), week)
+        return _at(day, hours.closing)
+
+    def add_working_days(self, start: datetime, days: Fraction | int, week: OfficeWeek = DEFAULT_WEEK) -> datetime:
+        """``days`` of office time after ``start``. Raises ``ValueError`` for a negative number."""
         if days < 0:
             raise ValueError("a duration is not negative")
-        day, done = self._first_office_time(start, hours)
-        seconds = Fraction(days) * HOURS_A_DAY * 3600
-        left = done + timedelta(seconds=float(seconds))
+        return self.add_office_time(
+            start, timedelta(seconds=float(Fraction(days) * int(week.day.total_seconds()))), week
+        )
+
+    def add_office_time(self, start: datetime, span: timedelta, week: OfficeWeek = DEFAULT_WEEK) -> datetime:
+        """So much office time after ``start``."""
+        day, done = self._first_office_time(start, week)
+        left, hours = done + span, self.hours_on(day, week)
         while left > hours.length:
             left -= hours.length
-            day = self.next_working_day(day)
+            day = self.next_working_day(day, week)
+            hours = self.hours_on(day, week)
         return _at(day, hours.at(left))
 
     def add_calendar_days(self, start: datetime, days: int) -> datetime:
@@ -98,64 +103,54 @@ class Calendar:
         end = at.date() + timedelta(days=days)
         return _at(end if self.is_working_day(end) else self.next_working_day(end), at.time())
 
-    def working_time_between(self, a: datetime, b: datetime, hours: OfficeHours = DEFAULT_HOURS) -> timedelta:
+    def working_time_between(self, a: datetime, b: datetime, week: OfficeWeek = DEFAULT_WEEK) -> timedelta:
         """Office time from ``a`` to ``b``; nothing if ``b`` is not later."""
         first, last = a.astimezone(VIETNAM), b.astimezone(VIETNAM)
         if last <= first:
             return timedelta()
-        whole = hours.length * self.working_days_between(first.date(), last.date())
-        return whole + self._elapsed(last, hours) - self._elapsed(first, hours)
+        days = range((last.date() - first.date()).days)
+        whole = sum((self.hours_on(first.date() + timedelta(days=n), week).length for n in days), timedelta())
+        return whole + self._elapsed(last, week) - self._elapsed(first, week)
 
     def working_days_between(self, a: date, b: date) -> int:
-        """Working days in ``[a, b)``; negative if ``b`` is before ``a``."""
+        """Working days of the law in ``[a, b)``; negative if ``b`` is before ``a``."""
         if b < a:
             return -self.working_days_between(b, a)
         return sum(self.is_working_day(a + timedelta(days=n)) for n in range((b - a).days))
 
-    def _elapsed(self, at: datetime, hours: OfficeHours) -> timedelta:
-        return hours.elapsed(at.time()) if self.is_working_day(at.date()) else timedelta()
+    def _whole(self, day: date, week: OfficeWeek) -> bool:
+        hours = self.hours_on(day, week)
+        return bool(hours.ranges) and hours.closing >= week.same_day_until
 
-    def _first_office_time(self, start: datetime, hours: OfficeHours) -> tuple[date, timedelta]:
+    def _elapsed(self, at: datetime, week: OfficeWeek) -> timedelta:
+        return self.hours_on(at.date(), week).elapsed(at.time())
+
+    def _first_office_time(self, start: datetime, week: OfficeWeek) -> tuple[date, timedelta]:
         """The day on which a duration begins, and the office time of that day that has passed by then."""
         at = start.astimezone(VIETNAM)
-        day, done = at.date(), hours.elapsed(at.time())
-        if not self.is_working_day(day) or done >= hours.length:
-            return self.next_working_day(day), timedelta()
-        return day, done
+        hours = self.hours_on(at.date(), week)
+        done = hours.elapsed(at.time())
+        if not hours.ranges or done >= hours.length:
+            return self.next_working_day(at.date(), week), timedelta()
+        return at.date(), done
 
 
 def load_calendar(jurisdiction: str = "vn", overrides: Path | None = None) -> Calendar:
-    """The country's calendar with a jurisdiction's own days. Raises ``ConfigError`` naming file and key."""
-    text = (files("router.procedures") / "overrides" / "vn.yaml").read_text("utf-8")
-    days = dict(_read(text, "vn.yaml"))
+    """The country's calendar with a jurisdiction's own days and office hours.
+
+    Raises ``ConfigError`` naming file and key.
+    """
+    shipped = (files("router.procedures") / "overrides" / "vn.yaml").read_text("utf-8")
+    days, offices = read(shipped, "vn.yaml")
     if overrides is not None:
         try:
             text = overrides.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError("cannot be read", file=str(overrides), expected="a YAML file in UTF-8") from error
-        days |= _read(text, str(overrides))
-    made_of = repr((jurisdiction, version("holidays"), sorted(days.items())))
-    return Calendar(jurisdiction, sha256(made_of.encode()).hexdigest()[:12], days)
-
-
-def _read(text: str, file: str) -> dict[date, bool]:
-    try:
-        values: Any = yaml.load(text, Loader=yaml.BaseLoader)  # all scalars are texts: a bare `off` is no false
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError("is not YAML", file=file, key=f"line {mark.line + 1}" if mark else "") from error
-    try:
-        read = Overrides.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            first["msg"], file=file, key=key, expected="days: [{day: 2026-01-02, kind: off | makeup_work, why: …}]"
-        ) from None
-    twice = [entry.day for n, entry in enumerate(read.days) if any(entry.day == other.day for other in read.days[:n])]
-    if twice:
-        raise ConfigError("stands there twice", file=file, key=f"days, {twice[0]}", expected="each day once")
-    return {entry.day: entry.kind == "makeup_work" for entry in read.days}
+        own = read(text, str(overrides))
+        days, offices = {**days, **own.days}, own.offices
+    made_of = repr((jurisdiction, version("holidays"), sorted(days.items()), offices))
+    return Calendar(jurisdiction, sha256(made_of.encode()).hexdigest()[:12], days, offices)
 
 
 @cache

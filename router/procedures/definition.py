@@ -13,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from router.procedures.expression import Expression
 
+#: Working days of a procedure that ends on the day it is received (before 15:00), or on the next.
+SAME_DAY: Final = Fraction(0)
+
 
 class Kind(StrEnum):
     """Kinds of node."""
@@ -79,7 +82,7 @@ def _several(value: object) -> object:
 Guard = Annotated[Expression, BeforeValidator(_expression)]
 Span = Annotated[Duration, BeforeValidator(_duration)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Days = Annotated[Fraction, BeforeValidator(lambda value: Fraction(str(value)))]
+Days = Annotated[Fraction, BeforeValidator(lambda value: SAME_DAY if value == "same day" else Fraction(str(value)))]
 
 
 class Part(BaseModel):
@@ -220,7 +223,7 @@ def plain(definition: Definition) -> dict[str, Any]:
         "title": definition.title.model_dump(),
         "subject": definition.subject,
         "codes": list(definition.codes),
-        "budget_working_days": str(definition.budget) if definition.budget is not None else None,
+        "budget_working_days": _budget(definition.budget),
         "source": definition.source,
         "nodes": {
             name: {"kind": node.kind.value, "role": node.role, "title": node.title.model_dump()}
@@ -228,3 +231,9 @@ def plain(definition: Definition) -> dict[str, Any]:
         },
         "ends": ends,
     }
+
+
+def _budget(days: Fraction | None) -> str | None:
+    if days is None:
+        return None
+    return "same day" if days == SAME_DAY else str(days)

@@ -15,6 +15,7 @@ from router.procedures.verdict import Verdict
 
 CORRECTED: Final = "dossier.corrected"
 INTEGRITY_WARNING: Final = "integrity_warning"
+EXACT_TO: Final = 60_000_000  # µs
 
 
 def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
@@ -61,6 +62,7 @@ def applied(
         known,
         code=facts.get("code") or known.code,
         procedure=facts.get("procedure") or known.procedure,
+        sector=facts.get("sector") or known.sector,
         agency=facts.get("agency") or known.agency,
         channel=_told(facts.get("channel"), known.channel),
         level=_told(facts.get("level"), known.level),
@@ -72,7 +74,8 @@ def applied(
     due = instance.due
     if status in (Status.ACCEPTED, Status.PROCESSING) and not known.accepted_at:
         known = replace(known, accepted_at=facts.get("accepted_at") or at)
-        due = dues.accepted(due, clockwork, definition.budget, known.accepted_at, int(facts.get("due_at") or 0))
+        here, claimed = clockwork.at(known.agency), int(facts.get("due_at") or 0)
+        due = dues.accepted(due, here, definition.budget, known.accepted_at, claimed)
     else:
         due = dues.stated(due, at, int(facts.get("due_at") or 0))
     if status is Status.SUPPLEMENT_REQUESTED:
@@ -116,12 +119,11 @@ def seen(instance: Instance, event: Event, verdict: Verdict) -> Instance:
 
 
 def back_dated(instance: Instance, event: Event) -> bool:
-    """Whether an event claims an end before the dossier was last seen being processed, or earlier than one known."""
-    claimed = event.facts.get("finished_at") or 0
-    if not claimed:
-        return False
-    known = instance.dossier
-    return claimed < known.processed_at or (known.finished_at > 0 and claimed < known.finished_at)
+    """Whether an event claims an end before the dossier was last seen being processed, or earlier than one known: by
+    more than a minute, since partners state times in whole seconds or minutes.
+    """
+    claimed, known = event.facts.get("finished_at") or 0, instance.dossier
+    return 0 < claimed < max(known.processed_at, known.finished_at) - EXACT_TO
 
 
 def warnings(instance: Instance, event: Event, verdict: Verdict) -> tuple[str, ...]:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 from typing import Final
 
 from router.procedures.definition import Definition, Edge, Kind, Node
 
 _WIDTH: Final = 210
-_HEIGHT: Final = 84
-_BOX: Final = (170, 46)
+_HEIGHT: Final = 98
+_BOX: Final = (170, 60)
 _HEAD: Final = 190
+_LETTERS: Final = 26  # of 12 px that fit into a box, or into a lane's head
+_FONT: Final = "'Noto Sans','DejaVu Sans',sans-serif"
+_WORDS: Final = {
+    "vi": {"days": "ngày", "anywhere": "từ mọi bước", "": "Điều phối, kết thúc"},
+    "en": {"days": "days", "anywhere": "from any node", "": "Coordination, ends"},
+}
+_AHEAD: Final = "#456"
+_BACK: Final = "#b0763a"
+_COLOURS: Final = {"ahead": _AHEAD, "back": _BACK}
 _MARKS: Final = {
     Kind.TASK: "□",
     Kind.WAIT: "◷",
@@ -54,7 +64,7 @@ def as_text(definition: Definition, lang: str = "vi") -> str:
         lines += ["", f"── {getattr(definition.roles[role], lang) if role else '·'} " + "─" * 20]
         for name in mine:
             node = definition.nodes[name]
-            days = f", {float(node.days):g} ngày làm việc" if node.days is not None else ""
+            days = f", {float(node.days):g} {_WORDS[lang]['days']}" if node.days is not None else ""
             lines.append(f"  {_MARKS[node.kind]} {name}: {getattr(node.title, lang)}{days}")
             lines += [f"      {words} → {to}" for words, to in _ways(node)]
     if definition.anywhere:
@@ -78,17 +88,18 @@ def as_svg(definition: Definition, lang: str = "vi") -> str:
             at[name] = (_HEAD + place[name] * _WIDTH, top + 16 + row * _HEIGHT)
         heights.append(max([*stacked.values(), 0]) * _HEIGHT + (16 if mine else 0))
         top += heights[-1]
+    anywhere = {edge.to for edge in definition.anywhere}
     width = _HEAD + (max(place.values(), default=0) + 1) * _WIDTH
     title = escape(getattr(definition.title, lang))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + 10}" font-family="sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + 10}" font-family="{_FONT}" '
         f'font-size="12" role="img" aria-label="{title}">',
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#456"/></marker></defs>',
+        "<defs>" + _marker("ahead", _AHEAD) + _marker("back", _BACK) + "</defs>",
+        f'<rect width="{width}" height="{top + 10}" fill="#ffffff"/>',
         f'<text x="8" y="24" font-size="16" font-weight="bold">{title} ({definition.name})</text>',
         *_lanes(definition, roles, heights, width, lang),
         *_arrows(definition, at),
-        *[_box(name, node, at[name], lang) for name, node in definition.nodes.items()],
+        *[_box(name, node, at[name], name in anywhere, lang) for name, node in definition.nodes.items()],
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -100,41 +111,74 @@ def _lanes(definition: Definition, roles: Sequence[str], heights: Sequence[int],
     for number, (role, height) in enumerate(zip(roles, heights, strict=True)):
         if height:
             shade = "#f4f7fa" if number % 2 else "#ffffff"
-            name = escape(getattr(definition.roles[role], lang)) if role else ""
+            name = getattr(definition.roles[role], lang) if role else _WORDS[lang][""]
             parts.append(f'<rect x="0" y="{top}" width="{width}" height="{height}" fill="{shade}" stroke="#cdd6df"/>')
-            parts.append(f'<text x="8" y="{top + 22}" fill="#345">{name}</text>')
+            for line, words in enumerate(wrap(name, _LETTERS - 2)):
+                parts.append(f'<text x="8" y="{top + 28 + 16 * line}" fill="#345">{escape(words)}</text>')
         top += height
     return parts
 
 
 def _arrows(definition: Definition, at: dict[str, tuple[int, int]]) -> list[str]:
-    parts: list[str] = []
+    """One arrow from a node to another, whatever the number of ways; ways back are dashed."""
+    said: dict[tuple[str, str], list[str]] = {}
     for name, node in definition.nodes.items():
         for words, target in _ways(node):
-            if target == name:
-                continue
-            (x1, y1), (x2, y2) = at[name], at[target]
-            ahead = x2 > x1
-            start = (x1 + _BOX[0], y1 + 23) if ahead else (x1 + 85, y1 + _BOX[1])
-            end = (x2, y2 + 23) if ahead else (x2 + 85, y2 + _BOX[1])
-            bend = 0 if ahead else 26
-            middle = (start[0] + end[0]) // 2
-            path = f"M{start[0]} {start[1]}C{middle} {start[1] + bend} {middle} {end[1] + bend} {end[0]} {end[1]}"
-            line = f'<path d="{path}" fill="none" stroke="#456" marker-end="url(#arrow)">'
-            parts.append(f"{line}<title>{escape(words)}</title></path>")
+            if target != name:
+                said.setdefault((name, target), []).append(words)
+    parts: list[str] = []
+    for (name, target), several in said.items():
+        path, kind = _path(at[name], at[target])
+        dash = ' stroke-dasharray="5 3"' if kind == "back" else ""
+        line = f'<path d="{path}" fill="none" stroke="{_COLOURS[kind]}"{dash} marker-end="url(#{kind})">'
+        parts.append(f"{line}<title>{escape(' | '.join(filter(None, several)))}</title></path>")
     return parts
 
 
-def _box(name: str, node: Node, place: tuple[int, int], lang: str) -> str:
+def _path(one: tuple[int, int], other: tuple[int, int]) -> tuple[str, str]:
+    """The curve from a box to another. Ahead: from side to side. In one column: round its right side. Back: from the
+    edge that faces the other's row, so that it enters upright.
+    """
+    (x1, y1), (x2, y2) = one, other
+    wide, high = _BOX
+    if x2 > x1:
+        (a, b), (c, d), bend = (x1 + wide, y1 + high // 2), (x2, y2 + high // 2), (x2 - x1 - wide) // 2
+        return f"M{a} {b}C{a + min(bend, 60)} {b} {c - min(bend, 60)} {d} {c} {d}", "ahead"
+    if x2 == x1:
+        side, up = x1 + wide, 8 if y2 < y1 else -8
+        return f"M{side} {y1 + high // 2}C{side + 36} {y1 + high // 2} {side + 36} {y2 + high // 2} {side} " + (
+            f"{y2 + high // 2 + up}"
+        ), "ahead"
+    a, c = x1 + wide // 2 - 14, x2 + wide // 2 + 14
+    if y2 == y1:
+        return f"M{a} {y1 + high}C{a} {y1 + high + 34} {c} {y2 + high + 34} {c} {y2 + high}", "back"
+    b, d, bend = (y1 + high, y2, 40) if y2 > y1 else (y1, y2 + high, -40)
+    return f"M{a} {b}C{a} {b + bend} {c} {d - bend} {c} {d}", "back"
+
+
+def _marker(name: str, colour: str) -> str:
+    return (
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+        f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
+    )
+
+
+def _box(name: str, node: Node, place: tuple[int, int], anywhere: bool, lang: str) -> str:
     x, y = place
     colour = {Kind.END: "#dfe9df", Kind.WAIT: "#fff6dd", Kind.PAUSE: "#eee6f5"}.get(node.kind, "#e3eefa")
-    title = escape(getattr(node.title, lang))
-    short = title if len(title) <= 27 else title[:26] + "…"
-    days = f" · {float(node.days):g} ngày" if node.days is not None else ""
+    title, words = getattr(node.title, lang), _WORDS[lang]
+    lines = wrap(title, _LETTERS)
+    lines = lines if len(lines) <= 2 else [lines[0], lines[1][: _LETTERS - 1] + "…"]
+    text = "".join(
+        f'<text x="{x + 8}" y="{y + 18 + 15 * line}">{escape(part)}</text>' for line, part in enumerate(lines)
+    )
+    told = [f"{_MARKS[node.kind]} {name}"]
+    told += [f"{float(node.days):g} {words['days']}"] if node.days is not None else []
+    told += [words["anywhere"]] if anywhere else []
     return (
-        f'<g><title>{title}</title><rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6" fill="{colour}" '
-        f'stroke="#678"/><text x="{x + 8}" y="{y + 19}">{short}</text>'
-        f'<text x="{x + 8}" y="{y + 36}" fill="#567" font-size="10">{_MARKS[node.kind]} {escape(name)}{days}</text></g>'
+        f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6" '
+        f'fill="{colour}" stroke="#678"/>{text}'
+        f'<text x="{x + 8}" y="{y + 51}" fill="#567" font-size="10">{escape(" · ".join(told))}</text></g>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -10,13 +11,15 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.procedures.calendar import Calendar
-from router.procedures.definition import Definition, Duration, Node, Unit
+from router.procedures.definition import SAME_DAY, Definition, Duration, Node, Unit
 from router.procedures.instance import Due, Instance, Move
+from router.procedures.office import OfficeWeek, Place
 from router.procedures.status import PAUSED, TERMINAL, Status
 
 VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 CLOSING: Final = time(17, 0)
 _SECOND: Final = 1_000_000
+_STATED: Final = frozenset({"one-stop", "supplement", "extension"})  # moves that the one-stop has said
 
 
 class PauseRule(StrEnum):
@@ -26,30 +29,48 @@ class PauseRule(StrEnum):
     CALENDAR = "calendar"
 
 
+def _anywhere(agency: str) -> Place:
+    """Of an installation without a registry: the code itself."""
+    return Place((agency,))
+
+
 class Clockwork(NamedTuple):
-    """What counts time for a jurisdiction."""
+    """What counts time for a jurisdiction, in the hours of one office. ``place_of`` tells where an agency stands."""
 
     calendar: Calendar
     pauses: PauseRule = PauseRule.WORKING
+    place_of: Callable[[str], Place] = _anywhere
+    week: OfficeWeek | None = None  # None: the jurisdiction's usual hours
+
+    def at(self, agency: str, role: str = "") -> Clockwork:
+        """The clockwork of an agency, or of whoever works for it in a role."""
+        return self._replace(week=self.calendar.offices.week_of(self.place_of(agency), role))
+
+    @property
+    def hours(self) -> OfficeWeek:
+        """The week it counts in."""
+        return self.week or self.calendar.offices.usual
 
     def after(self, start: int, span: Duration) -> int:
         """The instant a duration later."""
         at = local(start)
         match span.unit:
             case Unit.WORKING_DAYS:
-                return micros(self.calendar.add_working_days(at, span.amount))
+                return self.days_after(start, span.amount)
             case Unit.CALENDAR_DAYS:
                 return micros(self.calendar.add_calendar_days(at, int(span.amount)))
             case Unit.NEXT_WORKING_DAY:
-                return micros(datetime.combine(self.calendar.next_working_day(at.date()), CLOSING, VIETNAM))
+                return micros(self.calendar.closing(self.calendar.next_working_day(at.date()), self.hours))
             case Unit.HOURS:
                 return start + int(span.amount * 3_600 * _SECOND)
             case Unit.MINUTES:
                 return start + int(span.amount * 60 * _SECOND)
 
     def days_after(self, start: int, days: Fraction) -> int:
-        """The instant so many working days later."""
-        return micros(self.calendar.add_working_days(local(start), days))
+        """The instant so many working days later; ``SAME_DAY``: the end of that day, or of the next."""
+        if days == SAME_DAY:
+            return micros(self.calendar.same_day_due(local(start), self.hours))
+        return micros(self.calendar.add_working_days(local(start), days, self.hours))
 
     def moved(self, due: int, since: int, until: int) -> int:
         """A due date after a pause."""
@@ -57,11 +78,11 @@ class Clockwork(NamedTuple):
             return due
         if self.pauses is PauseRule.CALENDAR:
             at = local(due) + timedelta(microseconds=until - since)
-            if not self.calendar.is_working_day(at.date()):
-                at = datetime.combine(self.calendar.next_working_day(at.date()), at.timetz())
+            if not self.calendar.hours_on(at.date(), self.hours).ranges:
+                at = datetime.combine(self.calendar.next_working_day(at.date(), self.hours), at.timetz())
             return micros(at)
-        paused = self.calendar.working_time_between(local(since), local(until))
-        return micros(self.calendar.add_working_days(local(due), Fraction(int(paused.total_seconds()), 8 * 3_600)))
+        paused = self.calendar.working_time_between(local(since), local(until), self.hours)
+        return micros(self.calendar.add_office_time(local(due), paused, self.hours))
 
 
 def local(at: int) -> datetime:
@@ -113,7 +134,10 @@ def extended(due: Due, at: int, to: date) -> Due:
 
 
 def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
-    """Start or end a pause, and follow the task whose days run. ``at`` is when the step happened."""
+    """Start or end a pause, and follow the task whose days run. ``at`` is when the step happened.
+
+    The whole procedure is counted in the hours of the dossier's agency, a task in those of the office that has it.
+    """
     due = _paused(instance, definition, clockwork, at)
     task = _task(instance, definition)
     if task is None:
@@ -121,7 +145,8 @@ def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at:
     token, node = task
     if token == due.agency_node or node.days is None:
         return due
-    fresh = Move(at, clockwork.days_after(at, node.days), f"task {token}")
+    end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
+    fresh = Move(at, end, f"task {token}")
     return replace(due, agency_node=token, agency=(*due.agency, fresh))
 
 
@@ -135,10 +160,12 @@ def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at
     resumed = replace(due, paused_since=0, paused_why="")
     if at <= since:
         return resumed
+    agency, node = instance.dossier.agency, definition.nodes.get(due.agency_node.partition("[")[0])
+    own = clockwork.at(agency, node.role if node is not None else "")
     return replace(
         resumed,
-        whole=_pushed(due.whole, clockwork, since, at, reason),
-        agency=_pushed(due.agency, clockwork, since, at, reason) if due.agency_node else due.agency,
+        whole=_pushed(due.whole, clockwork.at(agency), since, at, reason),
+        agency=_pushed(due.agency, own, since, at, reason) if due.agency_node else due.agency,
     )
 
 
@@ -182,24 +209,35 @@ def apology_timer(instance: Instance, clockwork: Clockwork) -> int:
     due = instance.due
     if not due.detected_at or due.apology_at or due.alerted_at:
         return 0
-    return clockwork.days_after(due.detected_at, Fraction(1))
+    return clockwork.at(instance.dossier.agency).days_after(due.detected_at, Fraction(1))
 
 
-def recalculated(due: Due, definition: Definition, clockwork: Clockwork, accepted_at: int, at: int) -> Due:
-    """The whole due date by another version of the calendar: its budget counted again, its pauses as they were.
+def recalculated(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
+    """Both due dates by another version of the calendar: their budgets counted again, their pauses as they were.
 
     A date that the one-stop has set stays: it is the one-stop's.
     """
-    version = clockwork.calendar.version
-    counted = replace(due, calendar=version)
-    if not due.whole or definition.budget is None or not accepted_at:
-        return counted
-    if any(move.why in ("one-stop", "supplement", "extension") for move in due.whole):
-        return counted
-    to = clockwork.days_after(accepted_at, definition.budget)
-    for move in due.whole:
+    due, agency = instance.due, instance.dossier.agency
+    counted = replace(due, calendar=clockwork.calendar.version)
+    here, began = clockwork.at(agency), instance.dossier.accepted_at
+    if due.whole and definition.budget is not None and began and not any(m.why in _STATED for m in due.whole):
+        whole = _recounted(due.whole, here, began, definition.budget, at)
+        counted = replace(counted, whole=whole)
+        if day_of(due_at(whole)) >= day_of(at):
+            counted = replace(counted, detected_at=0)
+    node = definition.nodes.get(due.agency_node.partition("[")[0])
+    tasks = [n for n, move in enumerate(due.agency) if move.why == f"task {due.agency_node}"]
+    if node is not None and node.days is not None and tasks:
+        mine = due.agency[tasks[-1] :]
+        again = _recounted(mine, clockwork.at(agency, node.role), mine[0].at, node.days, at)
+        counted = replace(counted, agency=(*due.agency[: tasks[-1]], *again))
+    return counted
+
+
+def _recounted(moves: tuple[Move, ...], clockwork: Clockwork, start: int, days: Fraction, at: int) -> tuple[Move, ...]:
+    to = clockwork.days_after(start, days)
+    for move in moves:
         if move.since:
             to = clockwork.moved(to, move.since, move.at)
-    if to == due_at(due.whole):
-        return counted
-    return replace(counted, whole=(*due.whole, Move(at, to, f"calendar {version}")))
+    version = clockwork.calendar.version
+    return moves if to == due_at(moves) else (*moves, Move(at, to, f"calendar {version}"))

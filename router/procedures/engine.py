@@ -40,14 +40,15 @@ def opened(definition: Definition, now: int, key: str = "") -> Instance:
 def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> dict[str, int]:
     """Every timer the instance wants, by name, with its due time in business time. They follow from its state."""
     wanted: dict[str, int] = {}
+    agency = instance.dossier.agency
     for token in instance.tokens:
-        timeout = definition.nodes[token.node].timeout
-        if timeout is not None and not token.alerted:
-            wanted[f"node:{token.id}"] = clockwork.after(token.since, timeout.after)
+        node = definition.nodes[token.node]
+        if node.timeout is not None and not token.alerted:
+            here = clockwork.at(agency, node.role)
+            wanted[f"node:{token.id}"] = here.after(token.since, node.timeout.after)
+    window, here = definition.early_window, clockwork.at(agency)
     for early in instance.early:
-        wanted[f"early:{early.event.source}/{early.event.id}"] = clockwork.after(
-            early.taken_at, definition.early_window
-        )
+        wanted[f"early:{early.event.source}/{early.event.id}"] = here.after(early.taken_at, window)
     if definition.subject == "dossier":
         if at := dues.overdue_timer(instance):
             wanted["overdue"] = at

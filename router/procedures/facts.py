@@ -44,6 +44,7 @@ def _dossier(record: _Record) -> Facts:
         "status": _STATUS.get(str(record["status"])),
         "code": record["code"],
         "procedure": record["procedure"],
+        "sector": record.get("sector"),
         "agency": record["agency"],
         "receiving_agency": record.get("receiving_agency"),
         "channel": str(record.get("channel") or "UNKNOWN"),
@@ -179,11 +180,11 @@ _READERS: Final[Mapping[str, Callable[[_Record], Facts]]] = {
 
 #: The names a guard may use after ``event.``, by reader: what is not here is a slip of the pen.
 KNOWN: Final = frozenset({
-    "status", "code", "procedure", "agency", "receiving_agency", "channel", "level", "submitted_at", "accepted_at",
-    "due_at", "due_date", "finished_at", "returned_at", "authority", "corrects", "line_status", "processed_at",
-    "round", "requested_at", "answered_at", "old_due_date", "new_due_date", "component", "state", "component_code",
-    "number", "sent_at", "message", "end_state", "returned", "ended_at", "generation", "replaces", "request",
-    "total", "lines", "notice_status", "notice", "amount", "phase", "reference", "transaction", "payment_status",
-    "paid_at", "document", "business", "sender", "receivers", "response_for", "traces", "urgency", "organ", "name",
-    "related", "stated_at", "addressed_to",
+    "status", "code", "procedure", "sector", "agency", "receiving_agency", "channel", "level", "submitted_at",
+    "accepted_at", "due_at", "due_date", "finished_at", "returned_at", "authority", "corrects", "line_status",
+    "processed_at", "round", "requested_at", "answered_at", "old_due_date", "new_due_date", "component", "state",
+    "component_code", "number", "sent_at", "message", "end_state", "returned", "ended_at", "generation", "replaces",
+    "request", "total", "lines", "notice_status", "notice", "amount", "phase", "reference", "transaction",
+    "payment_status", "paid_at", "document", "business", "sender", "receivers", "response_for", "traces", "urgency",
+    "organ", "name", "related", "stated_at", "addressed_to",
 })  # fmt: skip

@@ -97,6 +97,7 @@ class Dossier:
     supplement_rounds: int = 0
     processed_at: int = 0  # the last time it was seen being processed
     integrity_warning: bool = False
+    sector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,9 @@ def _one(
     definition = library.pinned(before.procedure, before.definition)
     if definition.subject != "dossier" or before.due.calendar == clockwork.calendar.version:
         return 0
-    due = dues.recalculated(before.due, definition, clockwork, before.dossier.accepted_at, now)
+    due = dues.recalculated(before, definition, clockwork, now)
     after = replace(before, due=due)
     step = Step(after, timers=timers(after, definition, clockwork))
     standing = timers(before, definition, clockwork)
     instances.write(conn, changes_of(stored.key, before, standing, step, level_of))
-    return int(len(due.whole) != len(before.due.whole))
+    return len(due.whole) + len(due.agency) - len(before.due.whole) - len(before.due.agency)

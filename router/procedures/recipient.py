@@ -68,7 +68,8 @@ class Procedures:
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
         """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
-        return recalculate(conn, shard, order, self._library, self._clockwork, self._level_of, now)
+        at = dues.micros(self._clock.business())
+        return recalculate(conn, shard, order, self._library, self._clockwork, self._level_of, at)
 
     def _step(
         self, shard: Shard, work: LocalWork, stored: Stored | None, now: int

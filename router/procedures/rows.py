@@ -77,6 +77,7 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
         "extended": due.extended,
         "integrity_warning": known.integrity_warning,
         "calendar": due.calendar,
+        "sector": known.sector or None,
     }
 
 

@@ -70,4 +70,5 @@ def _row(
         "extended": False,
         "integrity_warning": False,
         "calendar": "generated",
+        "sector": chance.choice(("G10-DD01", "G15-HT02", "G05-DK03")),
     }

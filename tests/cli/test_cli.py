@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -153,6 +154,13 @@ def test_a_dossiers_timeline_and_the_report_of_its_day(played: Path) -> None:
     assert lgsp(played, "report", "--period", "2025", "--format", "csv").startswith("group,received")
     assert json.loads(lgsp(played, "deadlines", "--json")) == []
     code = json.loads(lgsp(played, "dossier", "show", "H39.25.01-250616-0001", "--json"))
-    assert (code["ended"], code["procedure"]) == ("returned", "land_transfer/1")
-    assert {"event", "due date", "delivery"} == {line["what"] for line in code["timeline"]}
+    assert (code["ended"], code["procedure"]) == ("returned", "land_transfer/1 1.012783")
+    assert not code["integrity_warning"]
+    kinds = {"event", "payment", "due date", "pause", "delivery", "attempt", "receipt"}
+    assert kinds <= {line["what"] for line in code["timeline"]}
+    for number in (code["known_as"][1].split()[1], f"TB-{code['code']}-1", str(UUID(code["keys"][0]))):
+        assert json.loads(lgsp(played, "dossier", "show", number, "--json"))["timeline"] == code["timeline"]
+    repaired = lgsp(played, "dossier", "show", "H39.25.01-250616-0007")
+    assert "demo-operator" in repaired
+    assert "bổ sung thửa đất" in repaired
     assert "nothing is known" in lgsp(played, "dossier", "show", "H39-0", code=1)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.errors import ConfigError
-from router.procedures.calendar import DEFAULT_HOURS, load_calendar
-from router.procedures.office import OfficeHours
+from router.procedures.calendar import load_calendar
+from router.procedures.office import DEFAULT_HOURS, OfficeHours, OfficeWeek
 from router.sdk.dates import VIETNAM
 
 CALENDAR = load_calendar()
@@ -146,7 +146,7 @@ def test_the_next_working_day_is_the_first_one_after(day: date) -> None:
 
 
 def test_a_half_day_office_counts_its_own_hours() -> None:
-    mornings = OfficeHours(((time(7, 30), time(11, 30)),))
+    mornings = OfficeWeek((OfficeHours(((time(7, 30), time(11, 30)),)),) * 5 + (OfficeHours(()),) * 2)
     assert CALENDAR.add_working_days(at("2025-03-03 07:30"), 1, mornings) == at("2025-03-04 11:30")
 
 

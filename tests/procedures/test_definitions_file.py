@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from router.errors import ConfigError
+from router.procedures.definition import Definition
 from router.procedures.definitions_file import linted, parse_definition, shipped_definitions
 from router.procedures.draw import as_svg, as_text
 from router.procedures.expression import Expression
@@ -130,3 +131,22 @@ def test_a_history_that_is_judged_otherwise_is_found() -> None:
 def test_guards_compare_what_is_there(text: str, holds: bool) -> None:
     scope = {"event": {"status": 2, "name": "a"}, "vars": {"late": False, "count": 3, "names": ["a"]}}
     assert Expression(text).holds(scope) is holds
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("drawn", shipped_definitions(), ids=lambda each: each.name)
+def test_a_drawing_shows_every_node_apart_from_the_others_with_its_whole_title(drawn: Definition, lang: str) -> None:
+    picture = ET.fromstring(as_svg(drawn, lang))
+    space = {"s": "http://www.w3.org/2000/svg"}
+    boxes = {}
+    for group in picture.findall("s:g", space):
+        box, *_ = group.findall("s:rect", space)
+        said = [each.text or "" for each in group.findall("s:text", space)]
+        title = group.findtext("s:title", namespaces=space) or ""
+        assert " ".join(said[:-1]) == title
+        assert all(len(line) <= 26 for line in said[:-1])
+        boxes[title] = (int(box.get("x", 0)), int(box.get("y", 0)))
+    assert len(set(boxes.values())) == len(drawn.nodes)
+    lanes = [each.get("x") for each in picture.findall("s:text", space) if each.get("fill") == "#345"]
+    assert len(lanes) >= len(drawn.roles)
+    assert min(x for x, _ in boxes.values()) >= 190

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from router.procedures.dues import due_at, local
+from router.procedures.dues import due_at, local, micros
 from router.procedures.finance import balance
 from router.procedures.verdict import Verdict
 from router.sdk.dates import VIETNAM
@@ -238,3 +238,20 @@ def test_an_end_before_the_last_processing_is_flagged() -> None:
     story.status(9, finished_at=story.now - 3_600_000_000)
     assert story.log[-1].flags == ("integrity_warning",)
     assert story.instance.dossier.integrity_warning
+
+
+def test_the_apology_is_missing_after_one_working_day_however_long_the_weekend() -> None:
+    """Due on Friday 15 August by the one-stop; found overdue at midnight, reported when Monday's office closes."""
+    story = Story("any_dossier")
+    due = datetime(2025, 8, 15, 16, 0, tzinfo=VIETNAM)
+    story.status(2, due_at=micros(due))
+    story.later(days=11, hours=15)  # Friday 23:01
+    assert story.emissions("dossier.overdue_detected") == []
+    story.later(hours=1)
+    assert len(story.emissions("dossier.overdue_detected")) == 1
+    story.later(days=2, hours=16, minutes=58)  # Monday 16:59
+    assert [alert.name for alert in story.alerts] == []
+    story.later(minutes=1)
+    assert [alert.name for alert in story.alerts] == ["apology_missing"]
+    story.later(days=30)
+    assert [alert.name for alert in story.alerts] == ["apology_missing"]

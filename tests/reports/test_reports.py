@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from router.ledger import dossiers
 from router.ledger.dossiers import By
 from router.procedures.calendar import load_calendar
 from router.procedures.deadlines import Standing, standing
+from router.procedures.dues import Clockwork
+from router.procedures.office import Place
+from router.procedures.rows import facts_row
 from router.reports.generated import Wanted
 from router.reports.generated import dossiers as generated
-from router.reports.page import page
+from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports, total, with_shares
+from router.sdk.dates import VIETNAM
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import in_memory
+from tests.procedures.story import Story
 
 CALENDAR = load_calendar()
+CLOCKWORK = Clockwork(CALENDAR, place_of=lambda code: Place((code, code.rpartition(".")[0], "H43")))
 AGENCIES = ("H43.25.01", "H43.05")
 
 
@@ -44,7 +52,7 @@ async def load(ledger: Any, rows: list[dict[str, Any]]) -> None:
 
 async def test_thuan_bac_adds_up_to_the_dossier(ledger: Any) -> None:
     await load(ledger, list(generated(Wanted(194, 15_875, 1, 7), CALENDAR, 2025, 1, AGENCIES)))
-    rows = await Reports(ledger, Today()).statistics(Period.read("2025"), By.AGENCY)
+    rows = await Reports(ledger, Today(), CLOCKWORK).statistics(Period.read("2025"), By.AGENCY)
     whole = rows[-1]
     counted = ("received", "early", "on_time", "overdue", "pending_overdue", "pending")
     assert {name: whole[name] for name in counted} == {
@@ -80,7 +88,7 @@ async def test_every_class_is_the_one_that_the_rule_gives(ledger: Any) -> None:
         )
         for row in rows
     )
-    (whole,) = (await Reports(ledger, Today()).statistics(Period.read("2025"), By.LEVEL))[-1:]
+    (whole,) = (await Reports(ledger, Today(), CLOCKWORK).statistics(Period.read("2025"), By.LEVEL))[-1:]
     assert {each: whole[each.value] for each in Standing} == {each: expected[each] for each in Standing}
     assert sum(whole[each.value] for each in Standing) + whole["closed"] + whole["without_due"] == whole["received"]
 
@@ -88,7 +96,7 @@ async def test_every_class_is_the_one_that_the_rule_gives(ledger: Any) -> None:
 async def test_what_is_at_risk_is_listed_by_agency_with_the_oldest_date_first(ledger: Any) -> None:
     rows = list(generated(Wanted(0, 0, 0, 30), CALENDAR, 2025, 5, AGENCIES))
     await load(ledger, rows)
-    listed = await Reports(ledger, Today()).at_risk(1, 100)
+    listed = await Reports(ledger, Today(), CLOCKWORK).at_risk(1, 100)
     assert len(listed) == 30
     assert listed == sorted(listed, key=lambda row: (row["agency"], row["due_date"], row["code"]))
     assert all(row["days_left"] < 0 and not row["apology"] for row in listed)
@@ -117,8 +125,129 @@ def test_what_is_no_period_is_refused(text: str) -> None:
 
 async def test_the_page_says_every_number_and_escapes_names(ledger: Any) -> None:
     await load(ledger, list(generated(Wanted(3, 2, 1, 1), CALENDAR, 2025, 1, ("H43.<b>",))))
-    rows = await Reports(ledger, Today()).statistics(Period.read("2025"), By.AGENCY)
-    made = page("Báo cáo", rows)
+    rows = await Reports(ledger, Today(), CLOCKWORK).statistics(Period.read("2025"), By.AGENCY)
+    made = page(Period.read("2025"), rows, RECEIVED)
     assert "<b>" not in made
-    assert "Trước hạn: 3" in made
+    assert "Trước hạn: 3 (42.86 %)" in made
+    told = await Reports(ledger, Today(), CLOCKWORK).national(Period.read("2025"), By.AGENCY)
+    assert "Từ kỳ trước" in page(Period.read("2025"), told, NATIONAL)
+    assert "Không có hồ sơ" in page(Period.read("2024"), [], NATIONAL)
     assert total(rows[:-1])["received"] == 7
+
+
+#: A second opinion, in words of its own: which class a row of Thuận Bắc is in, by its two dates alone.
+SECOND_OPINION = """
+SELECT CASE WHEN finished_date IS NULL THEN 'open'
+            WHEN julianday(finished_date) - julianday(due_date) < 0 THEN 'early'
+            WHEN julianday(finished_date) - julianday(due_date) > 0 THEN 'overdue' ELSE 'on_time' END AS class,
+       COUNT(*) FROM dossier GROUP BY 1
+"""
+
+
+async def test_an_independent_query_agrees_with_the_classes(ledger: Any) -> None:
+    """The rows hold events and dates; nobody has written a class anywhere."""
+    rows = list(generated(Wanted(194, 1_587, 1, 7), CALENDAR, 2025, 1, AGENCIES))
+    assert not {"class", "standing", *Standing} & rows[0].keys()
+    await load(ledger, rows)
+    whole = (await Reports(ledger, Today(), CLOCKWORK).statistics(Period.read("2025"), By.SECTOR))[-1]
+    second = await ledger.read(lambda conn: dict(tuple(row) for row in conn.execute(text(SECOND_OPINION))))
+    assert second == {"early": 194, "on_time": 1_587, "overdue": 1, "open": 7}
+    assert {name: whole[name] for name in ("early", "on_time", "overdue")} == {
+        name: second[name] for name in ("early", "on_time", "overdue")
+    }
+    assert whole["pending"] + whole["pending_overdue"] == second["open"]
+
+
+async def test_the_national_form_is_what_a_count_by_hand_gives(ledger: Any) -> None:
+    rows = list(generated(Wanted(200, 200, 60, 60), CALENDAR, 2025, 9, AGENCIES))
+    chance = Random(4)
+    for row in rows:
+        if not row["finished_date"] and chance.random() < 0.3:
+            row |= {"status": 5, "paused_status": 5, "paused_since": row["received_at"]}
+        elif row["finished_date"] and chance.random() < 0.1:
+            row["status"] = chance.choice((3, 7))
+    await load(ledger, rows)
+    period = Period.read("2025-Q3")
+    told = await Reports(ledger, Today(), CLOCKWORK).national(period, By.AGENCY)
+    expected: Counter[str] = Counter()
+    for row in rows:
+        received = date.fromisoformat(row["received_date"])
+        finished = date.fromisoformat(row["finished_date"]) if row["finished_date"] else date.max
+        due = date.fromisoformat(row["due_date"])
+        if received > period.last or finished < period.first:
+            continue
+        expected["carried_over" if received < period.first else row["channel"]] += 1
+        if finished > period.last:
+            late = "open_overdue" if due < period.last else "open_in_time"
+            expected["open_supplement" if row["status"] == 5 else late] += 1
+        elif row["status"] in (3, 7):
+            expected["closed"] += 1
+        else:
+            expected["early" if finished < due else "on_time" if finished == due else "overdue"] += 1
+    assert {name: told[-1][name] for name in expected} == expected
+    assert min(expected.values()) > 0
+    for row in told:
+        assert row["carried_over"] + row["received"] == row["concerned"]
+        assert row["solved"] + row["closed"] + row["open"] == row["concerned"]
+    assert told[-1]["concerned"] == sum(row["concerned"] for row in told[:-1])
+
+
+async def test_what_is_open_at_the_end_is_carried_over_into_the_next_period(ledger: Any) -> None:
+    await load(ledger, list(generated(Wanted(200, 200, 60, 60), CALENDAR, 2025, 10, AGENCIES)))
+    reports = Reports(ledger, Today(), CLOCKWORK)
+    quarters = [(await reports.national(Period.read(f"2025-Q{n}"), By.LEVEL))[-1] for n in (1, 2, 3, 4)]
+    for before, after in pairwise(quarters):
+        assert after["carried_over"] == before["open"]
+    year = (await reports.national(Period.read("2025"), By.LEVEL))[-1]
+    assert sum(quarter["received"] for quarter in quarters) == year["received"]
+    assert sum(quarter["solved"] for quarter in quarters) == year["solved"]
+
+
+async def test_a_period_that_still_runs_ends_today(ledger: Any) -> None:
+    await load(ledger, list(generated(Wanted(0, 0, 0, 20), CALENDAR, 2025, 5, AGENCIES)))
+    running = (await Reports(ledger, Today(), CLOCKWORK).national(Period.read("2026"), By.AGENCY))[-1]
+    until_today = (await Reports(ledger, Today(), CLOCKWORK).national(Period.read("2026-01"), By.AGENCY))[-1]
+    assert (running["carried_over"], running["received"]) == (20, 0)
+    assert running["open_overdue"] == until_today["open_overdue"] == 20
+
+
+async def test_an_agency_is_counted_with_all_below_it(ledger: Any) -> None:
+    await load(ledger, list(generated(Wanted(20, 20, 0, 4), CALENDAR, 2025, 1, (*AGENCIES, "H43.25.02"))))
+    reports, year = Reports(ledger, Today(), CLOCKWORK), Period.read("2025")
+    below = await reports.statistics(year, By.AGENCY, agency="H43.25")
+    assert [row["group"] for row in below] == ["H43.25.01", "H43.25.02", "total"]
+    assert (await reports.statistics(year, By.AGENCY, agency="H43"))[-1]["received"] == 44
+    assert await reports.statistics(year, By.AGENCY, agency="H44") == []
+    assert {row["agency"] for row in await reports.at_risk(0, 100, "H43.25")} <= {"H43.25.01", "H43.25.02"}
+
+
+async def test_what_is_due_soon_is_counted_in_working_days(ledger: Any) -> None:
+    (row,) = generated(Wanted(0, 0, 0, 1), CALENDAR, 2025, 5, AGENCIES)
+    row |= {"due_date": "2026-02-02", "overdue_detected_at": None}  # Today is Sunday 1 February
+    await load(ledger, [row])
+    reports = Reports(ledger, Today(), CLOCKWORK)
+    assert await reports.at_risk(0, 10) == []
+    (risk,) = await reports.at_risk(1, 10)
+    assert (risk["days_left"], risk["working_days_left"], risk["overdue"]) == (1, 0, False)
+
+
+async def test_dossiers_told_by_their_events_are_counted_in_the_class_of_their_dates(ledger: Any) -> None:
+    """From events through the engine and its calendar to the report: early, on time, overdue, waiting for papers."""
+    start = datetime(2025, 8, 4, 8, 0, tzinfo=VIETNAM)  # due after 13 working days: 21 August
+    rows = []
+    for number, end in enumerate((20, 21, 22, None, None)):
+        story = Story("land_transfer", start=start)
+        code = f"H39.16-250804-{number:04d}"
+        story.status(2, code=code, channel="ONLINE", sector="G10-DD01")
+        if end is not None:
+            story.event("dossier.corrected", at=start.replace(day=end, hour=16), status=9, corrects=True)
+        elif number == 4:
+            story.status(5, code=code, at=start + timedelta(days=1))
+        key = {"key": number.to_bytes(16)}
+        rows.append(key | facts_row(story.instance, lambda code: "department"))
+    await load(ledger, rows)
+    (row, _) = await Reports(ledger, Today(), CLOCKWORK).statistics(Period.read("2025-08"), By.SECTOR)
+    assert [row["due_date"] for row in rows[:3]] == ["2025-08-21"] * 3
+    assert row["group"] == "G10-DD01"
+    counted = ("early", "on_time", "overdue", "pending_overdue", "waiting_supplement", "online")
+    assert [row[name] for name in counted] == [1, 1, 1, 1, 1, 5]

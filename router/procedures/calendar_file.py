@@ -1,0 +1,175 @@
+"""A jurisdiction's calendar file: days that differ from the country's, and office hours. Read and checked here.
+
+jurisdiction: long-an
+day_hours: 8
+days:
+  - {day: 2026-01-02, kind: off, why: hoán đổi ngày làm việc}
+hours:
+  - {weekdays: "07:30-11:30, 13:30-17:30"}
+  - {levels: [commune], saturday: "07:30-11:30"}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, time, timedelta
+from typing import Annotated, Any, Final, NamedTuple, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from router.errors import ConfigError
+from router.procedures.office import CLOSED, DEFAULT_WEEK, OfficeHours, Offices, OfficeWeek
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+CLOSED_WORD: Final = "closed"
+_RANGE: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_EXPECTED: Final[Mapping[str, str]] = {
+    "hours": 'hours: [{levels: [commune], weekdays: "07:00-11:30, 13:30-17:00", saturday: "07:30-11:30"}]',
+    "day_hours": "hours that a working day means, more than 0 and at most 24",
+    "same_day_until": 'a time of day: "15:00"',
+}
+_DAYS: Final = "days: [{day: 2026-01-02, kind: off | makeup_work, why: …}]"
+
+
+def _hours(value: object) -> object:
+    """``07:00-11:30, 13:30-17:00`` or ``closed``. Raises ``ValueError``."""
+    if value is None or isinstance(value, OfficeHours):
+        return value
+    if value == CLOSED_WORD:
+        return CLOSED
+    found = [_RANGE.fullmatch(part.strip()) for part in str(value).split(",")]
+    ranges: list[tuple[time, time]] = []
+    for each in found:
+        if each is None:
+            raise ValueError("office hours are like `07:00-11:30, 13:30-17:00`, or `closed`")
+        start, end = time(int(each[1]), int(each[2])), time(int(each[3]), int(each[4]))
+        if end <= start or (ranges and start < ranges[-1][1]):
+            raise ValueError("office hours ascend and do not overlap")
+        ranges.append((start, end))
+    return OfficeHours(tuple(ranges))
+
+
+Hours = Annotated[OfficeHours | None, BeforeValidator(_hours)]
+
+
+class Part(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Override(Part):
+    """One day that differs from the library, and why (the decision's number)."""
+
+    day: date
+    kind: str = Field(pattern=r"^(off|makeup_work)$")
+    why: str = Field(min_length=1)
+
+
+class OfficeEntry(Part):
+    """Whose hours: agencies (with those below them), levels of agencies, roles in procedures; of nobody by name: the
+    jurisdiction's usual ones. Days that are not named are as usual.
+    """
+
+    agencies: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    weekdays: Hours = None
+    monday: Hours = None
+    tuesday: Hours = None
+    wednesday: Hours = None
+    thursday: Hours = None
+    friday: Hours = None
+    saturday: Hours = None
+    sunday: Hours = None
+    why: str = ""
+
+    @property
+    def whose(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of kind and name."""
+        named = (("agencies", self.agencies), ("levels", self.levels), ("roles", self.roles))
+        return tuple((kind, name) for kind, names in named for name in names)
+
+    def over(self, usual: OfficeWeek) -> OfficeWeek:
+        """The week that comes of it."""
+        days = list(usual.days)
+        for number, name in enumerate(WEEKDAYS):
+            own = getattr(self, name)
+            if own is None and number < WEEKDAYS.index("saturday"):
+                own = self.weekdays
+            days[number] = days[number] if own is None else own
+        return replace(usual, days=tuple(days))
+
+
+class CalendarFile(Part):
+    """The whole file."""
+
+    jurisdiction: str
+    day_hours: float = Field(default=8, gt=0, le=24)
+    same_day_until: time = time(15, 0)
+    days: tuple[Override, ...] = ()
+    hours: tuple[OfficeEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _once("days", (entry.day for entry in self.days))
+        _once("hours", (f"{kind} {name}" for entry in self.hours for kind, name in entry.whose or [("usual", "hours")]))
+        for entry in self.hours:
+            if not entry.over(DEFAULT_WEEK).full.length:
+                raise _Fault("hours", "an office that is always closed never finishes anything")
+        return self
+
+    def offices(self) -> Offices:
+        """Whose week is which."""
+        base = replace(DEFAULT_WEEK, day=timedelta(hours=self.day_hours), same_day_until=self.same_day_until)
+        usual = next((entry.over(base) for entry in self.hours if not entry.whose), base)
+        weeks: dict[str, dict[str, OfficeWeek]] = {"agencies": {}, "levels": {}, "roles": {}}
+        for entry in self.hours:
+            for kind, name in entry.whose:
+                weeks[kind][name] = entry.over(usual)
+        return Offices(usual, **weeks)
+
+
+class Read(NamedTuple):
+    """What a file says: whether days are worked, and the office hours."""
+
+    days: Mapping[date, bool]
+    offices: Offices
+
+
+class _Fault(ValueError):
+    """A fault of the file as a whole, at a key."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(what)
+        self.key, self.what = key, what
+
+
+def read(text: str, file: str) -> Read:
+    """Read a file's text. Raises ``ConfigError`` naming file, key and expected form."""
+    try:
+        values: Any = yaml.load(text, Loader=yaml.BaseLoader)  # all scalars are texts: a bare `off` is no false
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError("is not YAML", file=file, key=f"line {mark.line + 1}" if mark else "") from error
+    try:
+        made = CalendarFile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        fault = (first.get("ctx") or {}).get("error")
+        key = fault.key if isinstance(fault, _Fault) else ".".join(map(str, first["loc"]))
+        expected = next((form for name, form in _EXPECTED.items() if key.startswith(name)), _DAYS)
+        message = fault.what if isinstance(fault, _Fault) else first["msg"]
+        raise ConfigError(message, file=file, key=key, expected=expected) from None
+    return Read({entry.day: entry.kind == "makeup_work" for entry in made.days}, made.offices())
+
+
+def _once(key: str, names: Iterator[object]) -> None:
+    seen: set[object] = set()
+    for name in names:
+        if name in seen:
+            raise _Fault(f"{key}, {name}", "stands there twice")
+        seen.add(name)
