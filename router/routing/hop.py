@@ -26,14 +26,22 @@ GROUP: Final = "lgsp-router"
 
 @dataclass(frozen=True, slots=True)
 class HopSettings:
-    """``polls_in_flight`` publishes may wait for their acknowledgement; times in seconds."""
+    """``polls_in_flight`` publishes may wait for their acknowledgement; times in seconds.
 
-    batch: int = 300
+    Such large polls suit a log that writes all it is given in one transaction; see ``STREAMING``.
+    """
+
+    batch: int = 5_000
     wait: float = 0.5
-    polls_in_flight: int = 50
+    polls_in_flight: int = 3
     commit_every: float = 1.0
     stuck_after: float = 30.0
     pause_after_failure: float = 0.5
+
+
+#: For a log that gathers what it is given while it waits for the broker: as many records in flight, in polls whose
+#: objects stay in the processor's cache.
+STREAMING: Final = HopSettings(batch=600, polls_in_flight=25)
 
 
 class HopStats(NamedTuple):

@@ -15,7 +15,6 @@ from router.events import (
     CE_ADDRESSED_TO,
     CE_SOURCE,
     CE_TYPE,
-    INPUT_TOPICS,
     LGSP_ORIGIN,
     LGSP_REASON,
     TopicPartition,
