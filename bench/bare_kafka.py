@@ -121,7 +121,7 @@ async def carry(bootstrap: str, source: str, target: str, events: int) -> Figure
                 futures, upto = flying.popleft()
                 await asyncio.gather(*futures)
                 done.update(upto)
-            if time.perf_counter() >= due or not flying:
+            if done and (time.perf_counter() >= due or not flying):
                 await consumer.commit(done)
                 due = time.perf_counter() + 1
         figures = Figures(events, time.perf_counter() - start, time.process_time() - cpu)

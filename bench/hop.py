@@ -1,7 +1,8 @@
-"""The hop, measured: ``python -m bench.hop kafka|embedded [events]``.
+"""The hop, measured: ``python -m bench.hop kafka|embedded [events]``, ``python -m bench.hop trickle [events/s]``.
 
 Values of 700 bytes with 8 headers, 200 addressees, 4 recipients, 6 partitions. Row counts and the order per key are
 checked afterwards. On Kafka a bare loop of the same client runs beside it in the same run, and the ratio is printed.
+``trickle`` publishes to Kafka at a low, steady rate and prints the latency.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ from router.bus.kafka import KafkaBus
 from router.bus.kafka_settings import KafkaSettings
 from router.clock import SystemClock
 from router.events import DOSSIER_TOPIC, INPUT_TOPICS, ROUTER, Message, TopicPartition, topic_of
+from router.histogram import Histogram
 from router.ports import Bus, TopicSpec
 from router.routing.agencies import Agency, Code, Registry
-from router.routing.hop import Hop, HopSettings
+from router.routing.hop import STREAMING, Hop, HopSettings
 from router.routing.table import Match, Routes, Rule
 from router.runtime import quiet_collector, run_loop
 from tests.parts.kafka import running_kafka
 
 PARTITIONS, RECIPIENTS, ADDRESSEES = 6, 4, 200
 VALUE = bytes(range(70)) * 10
+TRICKLE_SECONDS = 10
 
 
 def routes() -> Routes:
@@ -72,14 +75,19 @@ async def load(bus: Bus, events: int) -> None:
     await publisher.close()
 
 
-async def measure(bus: Bus, events: int) -> Meter:
-    """Route everything; the meter, stopped when the last event is routed."""
+async def make_topics(bus: Bus) -> None:
+    """The input topics and one per recipient."""
     names = [*INPUT_TOPICS, topic_of(ROUTER), *(topic_of(f"recipient-{n}") for n in range(RECIPIENTS))]
     await bus.create([TopicSpec(name, PARTITIONS) for name in names])
+
+
+async def measure(bus: Bus, events: int, settings: HopSettings) -> Meter:
+    """Route everything; the meter, stopped when the last event is routed."""
+    await make_topics(bus)
     await load(bus, events)
     quiet_collector()
     table = routes()
-    hop = Hop(bus, lambda: table, SystemClock(), HopSettings())
+    hop = Hop(bus, lambda: table, SystemClock(), settings)
     with Stages(HOP) as stages:
         meter = Meter()
         running = asyncio.create_task(hop.run())
@@ -122,9 +130,40 @@ async def on_kafka(bootstrap: str, events: int) -> None:
     await bus.open()
     bare = await bare_loop(bootstrap, events)
     print(f"bare: {bare}")
-    made = await measure(bus, events)
+    made = await measure(bus, events, STREAMING)
     rate, cpu = made.samples[0]
     print(f"ratio to the bare loop: {rate / bare.rate:.2f} of its speed, {cpu / bare.cpu_per_million:.2f} of its CPU")
+
+
+async def trickle(bootstrap: str, rate: int) -> None:
+    """Publish ``rate`` events/s for ten seconds; how long the hop takes, and what both cost together."""
+    bus = KafkaBus(KafkaSettings(bootstrap_servers=bootstrap))
+    await make_topics(bus)
+    await load(bus, PARTITIONS)  # routed before the clock starts: topics and group are settled then
+    table = routes()
+    hop = Hop(bus, lambda: table, SystemClock(), STREAMING)
+    running = asyncio.create_task(hop.run())
+    while sum(hop.latency.counts) < PARTITIONS:
+        await asyncio.sleep(0.1)
+    hop.latency = Histogram()
+    publisher, total = await bus.publisher(), rate * TRICKLE_SECONDS
+    published, meter = [], Meter()
+    for number in range(total):
+        if (early := number / rate - meter.seconds) > 0:
+            await asyncio.sleep(early)
+        partition = number % PARTITIONS
+        batch = {TopicPartition(DOSSIER_TOPIC, partition): [message(partition, number)]}
+        published.append(asyncio.create_task(publisher.publish(batch)))
+    await asyncio.gather(*published)
+    while sum(hop.latency.counts) < total:
+        await asyncio.sleep(0.01)
+    share = meter.cpu / meter.seconds
+    hop.stop()
+    await running
+    await publisher.close()
+    p50, p99 = (1000 * hop.latency.quantile(part) for part in (0.5, 0.99))
+    print(f"{rate} events/s: p50 up to {p50:g} ms, p99 up to {p99:g} ms from publication to the recipient's topic")
+    print(f"{share:.0%} of a core, publishing included")
 
 
 async def on_embedded(events: int) -> None:
@@ -133,7 +172,7 @@ async def on_embedded(events: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bus = EmbeddedBus(Path(folder) / "bus.db", SystemClock())
         await bus.open()
-        await measure(bus, events)
+        await measure(bus, events, HopSettings())
         await bus.close()
 
 
@@ -145,7 +184,10 @@ def main() -> None:
         run_loop(on_embedded(events))
         return
     with running_kafka() as bootstrap:
-        run_loop(on_kafka(bootstrap, events))
+        if kind == "trickle":
+            run_loop(trickle(bootstrap, int(sys.argv[2]) if len(sys.argv) > 2 else 200))
+        else:
+            run_loop(on_kafka(bootstrap, events))
 
 
 if __name__ == "__main__":

@@ -31,17 +31,13 @@ class Position(NamedTuple):
     offset: int
 
 
-class Fetched(Protocol):
-    """A record as read from the bus. Adapters hand over their client's own objects when these fit.
+class Polled(Protocol):
+    """A record of a known partition. Adapters hand over their client's own objects when these fit.
 
     ``timestamp`` is milliseconds since 1970 UTC, set by the publisher's side. Key, value and headers are byte for byte
     what was published.
     """
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
     @property
@@ -52,6 +48,15 @@ class Fetched(Protocol):
     def value(self) -> bytes: ...
     @property
     def headers(self) -> Headers: ...
+
+
+class Fetched(Polled, Protocol):
+    """A record as read from the bus, with its place."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
 
 
 # Header names. CloudEvents attributes and extensions carry the prefix of the Kafka protocol binding.

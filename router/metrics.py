@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from router.delivery.service import DeliveryService
-from router.delivery.tally import BOUNDS
 from router.ingress.intake import Intake
 from router.routing.hop import Hop
 
@@ -33,6 +32,12 @@ class Metrics:
             yield CounterMetricFamily("lgsp_routed", "Events routed by the hop", value=stats.routed)
             yield CounterMetricFamily("lgsp_unroutable", "Events sent to the recipient router", value=stats.unroutable)
             yield CounterMetricFamily("lgsp_hop_failures", "Failed publishes and polls", value=stats.failures)
+            yield HistogramMetricFamily(
+                "lgsp_hop_seconds",
+                "From an event's publication to the acknowledgement by its recipients' topics",
+                buckets=self._hop.latency.cumulative(),
+                sum_value=self._hop.latency.total,
+            )
         if self._delivery is not None:
             yield from self._of_delivery(self._delivery)
 
@@ -54,11 +59,7 @@ class Metrics:
             "lgsp_delivery_seconds", "From acceptance to the end of an attempt", labels=["recipient"]
         )
         for recipient, histogram in tally.latency.items():
-            total, buckets = 0, []
-            for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.counts, strict=True):
-                total += count
-                buckets.append((bound, total))
-            latency.add_metric([recipient], buckets, histogram.total)
+            latency.add_metric([recipient], histogram.cumulative(), histogram.total)
         yield latency
         yield self._lanes(delivery)
 

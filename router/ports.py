@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from router.events import Fetched, Message, TopicPartition
+from router.events import Fetched, Message, Polled, TopicPartition
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,7 +95,7 @@ class Subscription(Protocol):
     ``BusUnavailable`` when the group has moved on (then nothing was committed). ``lag`` counts records not committed.
     """
 
-    async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]: ...
+    async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Polled]]: ...
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
     async def seek(self, offsets: Mapping[TopicPartition, int]) -> None: ...
     async def lag(self) -> Mapping[TopicPartition, int]: ...

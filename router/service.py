@@ -48,7 +48,7 @@ from router.recipients import build_recipients
 from router.replay.runner import ReplayRunner
 from router.replay.today import TodaysView
 from router.routing.agencies import Active, Code, Registry
-from router.routing.hop import Hop, HopSettings
+from router.routing.hop import STREAMING, Hop, HopSettings
 from router.routing.live_routes import LiveRoutes, StoredRegistry
 from router.routing.registry_feed import RegistryFeed
 from router.routing.registry_files import load_registry, shipped_registry
@@ -428,7 +428,13 @@ class Service:
 
     def _hop(self) -> Hop:
         member = self.settings.instance or None
-        return Hop(self.bus, lambda: self.routes, self.clock, HopSettings(), member=member)
+        return Hop(
+            self.bus,
+            lambda: self.routes,
+            self.clock,
+            HopSettings() if self.settings.embedded else STREAMING,
+            member=member,
+        )
 
     def _delivery(self) -> DeliveryService:
         def log(event: str, facts: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from router.bus.embedded_file import SCHEMA, SLICE, copy_log
+from router.bus.embedded_file import PAGE, SCHEMA, SLICE, copy_log
 from router.bus.groups import Group
 from router.bus.local import Edges, LocalReader, LocalSubscription, Record, subscribe
 from router.bus.local_publisher import LocalPublisher
@@ -51,6 +51,7 @@ class EmbeddedBus:
         """Open or make the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, isolation_level=None, timeout=0)
+        db.execute(PAGE)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA cache_size=-65536")

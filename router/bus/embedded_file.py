@@ -10,6 +10,10 @@ from typing import Final
 from router.bus.local import Edges
 from router.ports import Clock
 
+#: Bytes of a page. Records of a kilobyte fill SQLite's own 4,096 badly: a quarter more CPU, and twice the waiting.
+#: Only a new file takes it, and only before anything else is said about it.
+PAGE: Final = "PRAGMA page_size=16384"
+
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS topic (name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, retention_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS part (
@@ -33,6 +37,7 @@ async def copy_log(source: sqlite3.Connection, target: Path, ends: Mapping[int, 
     """
     copy = sqlite3.connect(target, isolation_level=None, timeout=0)
     try:
+        copy.execute(PAGE)
         copy.executescript(SCHEMA)
         copy.execute("BEGIN")
         for table, columns in (("topic", 3), ("part", 4), ("committed", 3)):

@@ -1,6 +1,7 @@
 """Apache Kafka through aiokafka. Mechanical: what to do at a rebalance or a stall is decided above.
 
-Offsets are committed only when asked. Records come out as the client's own objects.
+Offsets are committed only when asked. Records come out as the client's own objects: a reader's as its API gives them,
+a subscription's as its parser made them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from router.bus.kafka_errors import answered, stop, translated
 from router.bus.kafka_publisher import KafkaPublisher
 from router.bus.kafka_reader import KafkaNotes, KafkaReader
 from router.bus.kafka_settings import KafkaSettings
-from router.events import Fetched, TopicPartition
+from router.events import Polled, TopicPartition
 from router.ports import Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
 
 
@@ -103,10 +104,11 @@ class KafkaSubscription:
     def __init__(self, consumer: AIOKafkaConsumer, patience: float) -> None:
         self._consumer, self._patience = consumer, patience
 
-    async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]:
+    async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Polled]]:
         """What is there, or comes within ``timeout`` seconds."""
         with translated("poll"):
-            found: Mapping[TopicPartition, Sequence[Fetched]]
+            _spare(self._consumer)
+            found: Mapping[TopicPartition, Sequence[Polled]]
             found = await self._consumer.getmany(timeout_ms=int(timeout * 1000), max_records=limit)
             return found
 
@@ -145,6 +147,22 @@ class KafkaSubscription:
     async def close(self) -> None:
         """Leave the group (a static member's place is kept until its session ends)."""
         await stop(self._consumer)
+
+
+def _spare(consumer: AIOKafkaConsumer) -> None:
+    """Let what is fetched come out as parsed, not copied once more into the client's record class.
+
+    That copy costs a microsecond a record, for a topic and partition which stand in the poll's keys anyway. The way in
+    is no part of the client's API: a later version without it hands out the class, and nothing else changes.
+    """
+    for result in getattr(consumer._fetcher, "_records", {}).values():
+        records = getattr(result, "_partition_records", None)
+        if records is not None:
+            records._consumer_record = _parsed
+
+
+def _parsed(_partition: object, record: Polled) -> Polled:
+    return record
 
 
 def _clients(offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

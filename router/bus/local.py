@@ -206,6 +206,7 @@ async def _first(
 
 def _fetch(log: Log, wanted: Mapping[TopicPartition, int], limit: int) -> dict[TopicPartition, Sequence[Fetched]]:
     """Records of all wanted partitions, shared out so that no partition waits behind a busy one."""
+    wanted = {partition: offset for partition, offset in wanted.items() if offset < log.edges(partition).end}
     share = max(1, limit // max(1, len(wanted)))
     found: dict[TopicPartition, Sequence[Fetched]] = {}
     left = limit

@@ -104,6 +104,8 @@ def _report(choices: Choices, story: Story, service: Service, findings: list[Fin
         "documents": story.documents,
         "routed": stats.routed,
         "unroutable": stats.unroutable,
+        "hop_p50_s": service.hop.latency.quantile(0.5),
+        "hop_p99_s": service.hop.latency.quantile(0.99),
         "repaired": story.repaired,
         "tax_files": [f"{lines} dossiers, {total:,} VND" for lines, total in story.world.tax.files[:3]],
         "seconds": round(seconds, 1),

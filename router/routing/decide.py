@@ -14,10 +14,10 @@ from router.events import (
     CE_TYPE,
     LGSP_ORIGIN,
     URGENT,
-    Fetched,
     Header,
     Headers,
     Message,
+    Polled,
     TopicPartition,
     topic_of,
 )
@@ -68,17 +68,17 @@ class Decider:
             self._plans.clear()
 
     def route(
-        self, partition: TopicPartition, records: Sequence[Fetched], batches: dict[TopicPartition, list[Message]]
+        self, partition: TopicPartition, records: Sequence[Polled], batches: dict[TopicPartition, list[Message]]
     ) -> None:
         """Append a message per recipient of each record to ``batches``, on the same partition number."""
         plans, number = self._plans, partition.partition
         outputs: dict[tuple[str, ...], list[Callable[[Message], None]]] = {}
+        usual: tuple[str, ...] | None = None
         for record in records:
             headers = record.headers
             names = tuple(map(_NAME, headers))
-            pick = self._picks.get(names)
-            if pick is None:
-                pick = self._pick(names)
+            if names != usual:  # cheaper than a look-up, for which the client's fresh names would have to be hashed
+                usual, pick = names, self._picks.get(names) or self._pick(names)
             kinds = pick(headers)
             plan = plans.get(kinds)
             if plan is None:
@@ -86,7 +86,7 @@ class Decider:
             added, topics, routable = plan
             outgoing = [*headers, *added]
             if not routable:
-                origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
+                origin = f"{partition.topic}/{number}/{record.offset}".encode()
                 outgoing.append((LGSP_ORIGIN, origin))
                 self.unroutable += 1
             appends = outputs.get(topics)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from router.errors import BusError, BusUnavailable, PublishFailed
-from router.events import INPUT_TOPICS, Fetched, Message, TopicPartition
+from router.events import INPUT_TOPICS, Message, Polled, TopicPartition
+from router.histogram import Histogram
 from router.ports import Bus, Clock, Publisher, Subscription
 from router.routing.decide import Decider
 from router.routing.table import Routes
@@ -25,7 +26,10 @@ GROUP: Final = "lgsp-router"
 
 @dataclass(frozen=True, slots=True)
 class HopSettings:
-    """``polls_in_flight`` publishes may wait for their acknowledgement; times in seconds."""
+    """``polls_in_flight`` publishes may wait for their acknowledgement; times in seconds.
+
+    Such large polls suit a log that writes all it is given in one transaction; see ``STREAMING``.
+    """
 
     batch: int = 5_000
     wait: float = 0.5
@@ -33,6 +37,11 @@ class HopSettings:
     commit_every: float = 1.0
     stuck_after: float = 30.0
     pause_after_failure: float = 0.5
+
+
+#: For a log that gathers what it is given while it waits for the broker: as many records in flight, in polls whose
+#: objects stay in the processor's cache.
+STREAMING: Final = HopSettings(batch=600, polls_in_flight=25)
 
 
 class HopStats(NamedTuple):
@@ -48,6 +57,7 @@ class HopStats(NamedTuple):
 class _Flight(NamedTuple):
     task: asyncio.Task[dict[TopicPartition, int]]
     ends: dict[TopicPartition, int]
+    oldest: list[tuple[int, int]]  # by input partition: ms since 1970 of its first record, records
 
 
 class Hop:
@@ -58,6 +68,9 @@ class Hop:
     ) -> None:
         self._bus, self._routes, self._clock, self._settings, self._member = bus, routes, clock, settings, member
         self._decider = Decider(routes())
+        #: Seconds from an event's publication to the acknowledgement of its outputs; a poll's records count as its
+        #: oldest of their partition does.
+        self.latency = Histogram()
         self._publisher: Publisher | None = None
         self._subscription: Subscription | None = None
         self._flights: deque[_Flight] = deque()
@@ -128,20 +141,24 @@ class Hop:
         self._decider.use(self._routes())
         if polled:
             self._polls += 1
-            await self._send(polled)
+            self._start(polled)
+            del polled  # and with it thousands of objects, whose memory the next poll then finds warm
+            await self._make_room()
         await self._settle_done()
         if self._clock.monotonic() >= self._next_commit:
             await self._commit()
             await self._watch()
 
-    async def _send(self, polled: Mapping[TopicPartition, Sequence[Fetched]]) -> None:
+    def _start(self, polled: Mapping[TopicPartition, Sequence[Polled]]) -> None:
         assert self._publisher is not None
         batches: dict[TopicPartition, list[Message]] = {}
         for partition, records in polled.items():
             self._decider.route(partition, records, batches)
         ends = {partition: records[-1].offset + 1 for partition, records in polled.items()}
-        task = asyncio.ensure_future(self._publisher.publish(batches))
-        self._flights.append(_Flight(task, ends))
+        oldest = [(records[0].timestamp, len(records)) for records in polled.values()]
+        self._flights.append(_Flight(asyncio.ensure_future(self._publisher.publish(batches)), ends, oldest))
+
+    async def _make_room(self) -> None:
         await asyncio.sleep(0)  # noqa: TID251 (hands the batches over in this order; waits for nothing)
         while len(self._flights) >= self._settings.polls_in_flight:
             await self._settle_first()
@@ -153,6 +170,9 @@ class Hop:
         self._flights.popleft()
         self._acknowledged.update(flight.ends)
         self._progress = self._clock.monotonic()
+        now = self._clock.now() // 1000
+        for timestamp, count in flight.oldest:
+            self.latency.add(max(0, now - timestamp) / 1000, count)
 
     async def _settle_done(self) -> None:
         while self._flights and self._flights[0].task.done():
@@ -176,7 +196,7 @@ class Hop:
             return  # the group has moved on, or the broker is away: what is not committed is routed again
         self._committed.update(due)
 
-    async def _seek_back(self, polled: Mapping[TopicPartition, Sequence[Fetched]]) -> None:
+    async def _seek_back(self, polled: Mapping[TopicPartition, Sequence[Polled]]) -> None:
         """A poll that spans a rebalance may hold records of the new assignment: they are read again."""
         assert self._subscription is not None
         owned = set(self._subscription.assignment())
