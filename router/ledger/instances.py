@@ -80,6 +80,14 @@ def due_timers(conn: Connection, *, now: int, limit: int) -> list[DueTimer]:
     return [DueTimer(row.key, row.name, row.version, row.due) for row in conn.execute(query)]
 
 
+def standing_timers(conn: Connection, keys: Collection[bytes]) -> dict[bytes, dict[str, int]]:
+    """The timers of these instances as they stand: by name, when each is due."""
+    found: dict[bytes, dict[str, int]] = {}
+    for row in conn.execute(select(timer).where(among(conn, timer.c.key, keys))):
+        found.setdefault(row.key, {})[row.name] = row.due
+    return found
+
+
 def drop_timers(conn: Connection, timers: Collection[DueTimer]) -> None:
     """Remove timers that have been turned into events."""
     for each in timers:

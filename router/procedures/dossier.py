@@ -98,7 +98,7 @@ def _new_date(due: Due, at: int, to: date) -> Due:
     before = dues.due_at(due.whole)
     clock = dues.local(before).timetz() if before else CLOSING.replace(tzinfo=VIETNAM)
     end = micros(datetime.combine(to, clock))
-    return due if end == before else replace(due, whole=(*due.whole, Move(at, end, "supplement")))
+    return due if end == before else replace(due, whole=(*due.whole, Move(at, end, dues.SUPPLEMENT)))
 
 
 def _told(stated: object, known: str) -> str:

@@ -19,7 +19,14 @@ from router.procedures.status import PAUSED, TERMINAL, Status
 VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 CLOSING: Final = time(17, 0)
 _SECOND: Final = 1_000_000
-_STATED: Final = frozenset({"one-stop", "supplement", "extension"})  # moves that the one-stop has said
+
+# Why a due date is where it is, as stored with its moves. Those of ``SET`` begin it anew, others move it.
+ACCEPTED: Final = "accepted"
+ONE_STOP: Final = "one-stop"
+SUPPLEMENT: Final = "supplement"
+EXTENSION: Final = "extension"
+SET: Final = frozenset({ACCEPTED, ONE_STOP, SUPPLEMENT, EXTENSION})
+TASK: Final = "task "
 
 
 class PauseRule(StrEnum):
@@ -110,13 +117,13 @@ def accepted(due: Due, clockwork: Clockwork, budget: Fraction | None, at: int, c
     if due.whole:
         return due
     if claimed:
-        return replace(due, whole=(Move(at, claimed, "one-stop"),), claimed=claimed)
+        return replace(due, whole=(Move(at, claimed, ONE_STOP),), claimed=claimed)
     if budget is None:
         return due
-    return replace(due, whole=(Move(at, clockwork.days_after(at, budget), "accepted"),))
+    return replace(due, whole=(Move(at, clockwork.days_after(at, budget), ACCEPTED),))
 
 
-def stated(due: Due, at: int, claimed: int, why: str = "one-stop") -> Due:
+def stated(due: Due, at: int, claimed: int, why: str = ONE_STOP) -> Due:
     """The one-stop says another due date than the last time it said one."""
     if not claimed or claimed == due.claimed:
         return due
@@ -130,7 +137,7 @@ def extended(due: Due, at: int, to: date) -> Due:
     end = micros(datetime.combine(to, CLOSING, VIETNAM))
     if due.extended or not due.whole or end <= due_at(due.whole):
         return due
-    return replace(due, extended=True, detected_at=0, whole=(*due.whole, Move(at, end, "extension")))
+    return replace(due, extended=True, detected_at=0, whole=(*due.whole, Move(at, end, EXTENSION)))
 
 
 def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
@@ -146,7 +153,7 @@ def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at:
     if token == due.agency_node or node.days is None:
         return due
     end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
-    fresh = Move(at, end, f"task {token}")
+    fresh = Move(at, end, TASK + token)
     return replace(due, agency_node=token, agency=(*due.agency, fresh))
 
 
@@ -170,7 +177,7 @@ def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at
 
 
 def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: int, why: str) -> tuple[Move, ...]:
-    if not moves or any(move.at >= since and move.why in ("supplement", "one-stop") for move in moves):
+    if not moves or any(move.at >= since and move.why in (SUPPLEMENT, ONE_STOP) for move in moves):
         return moves  # none yet, or the one-stop has said during the pause where it goes
     to = clockwork.moved(moves[-1].due, since, until)
     return moves if to == moves[-1].due else (*moves, Move(until, to, f"pause: {why}", since))
@@ -215,29 +222,48 @@ def apology_timer(instance: Instance, clockwork: Clockwork) -> int:
 def recalculated(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
     """Both due dates by another version of the calendar: their budgets counted again, their pauses as they were.
 
-    A date that the one-stop has set stays: it is the one-stop's.
+    A date that the one-stop has set stays where it was set; pauses after it move it by the new calendar.
     """
     due, agency = instance.due, instance.dossier.agency
-    counted = replace(due, calendar=clockwork.calendar.version)
-    here, began = clockwork.at(agency), instance.dossier.accepted_at
-    if due.whole and definition.budget is not None and began and not any(m.why in _STATED for m in due.whole):
-        whole = _recounted(due.whole, here, began, definition.budget, at)
-        counted = replace(counted, whole=whole)
-        if day_of(due_at(whole)) >= day_of(at):
-            counted = replace(counted, detected_at=0)
+    here = clockwork.at(agency)
+    why = f"calendar {clockwork.calendar.version}"
+    return replace(
+        due,
+        calendar=clockwork.calendar.version,
+        whole=_moved_to(due.whole, _whole_again(instance, definition, here), at, why),
+        agency=_moved_to(due.agency, _task_again(instance, definition, clockwork), at, why),
+    )
+
+
+def _whole_again(instance: Instance, definition: Definition, clockwork: Clockwork) -> int:
+    """Where the whole due date lies if everything since the last time it was set is counted again."""
+    moves, began = instance.due.whole, instance.dossier.accepted_at
+    start = max((n for n, move in enumerate(moves) if move.why in SET), default=-1)
+    if start < 0:
+        return due_at(moves)
+    to = moves[start].due
+    if moves[start].why == ACCEPTED and definition.budget is not None and began:
+        to = clockwork.days_after(began, definition.budget)
+    return _paused_again(moves[start + 1 :], to, clockwork)
+
+
+def _task_again(instance: Instance, definition: Definition, clockwork: Clockwork) -> int:
+    """Where the due date of the task at hand lies, counted again in the hours of the office that has it."""
+    due = instance.due
     node = definition.nodes.get(due.agency_node.partition("[")[0])
-    tasks = [n for n, move in enumerate(due.agency) if move.why == f"task {due.agency_node}"]
-    if node is not None and node.days is not None and tasks:
-        mine = due.agency[tasks[-1] :]
-        again = _recounted(mine, clockwork.at(agency, node.role), mine[0].at, node.days, at)
-        counted = replace(counted, agency=(*due.agency[: tasks[-1]], *again))
-    return counted
+    start = max((n for n, move in enumerate(due.agency) if move.why.startswith(TASK)), default=-1)
+    if start < 0 or node is None or node.days is None:
+        return due_at(due.agency)
+    here = clockwork.at(instance.dossier.agency, node.role)
+    return _paused_again(due.agency[start + 1 :], here.days_after(due.agency[start].at, node.days), here)
 
 
-def _recounted(moves: tuple[Move, ...], clockwork: Clockwork, start: int, days: Fraction, at: int) -> tuple[Move, ...]:
-    to = clockwork.days_after(start, days)
+def _paused_again(moves: tuple[Move, ...], to: int, clockwork: Clockwork) -> int:
     for move in moves:
         if move.since:
             to = clockwork.moved(to, move.since, move.at)
-    version = clockwork.calendar.version
-    return moves if to == due_at(moves) else (*moves, Move(at, to, f"calendar {version}"))
+    return to
+
+
+def _moved_to(moves: tuple[Move, ...], to: int, at: int, why: str) -> tuple[Move, ...]:
+    return moves if to == due_at(moves) else (*moves, Move(at, to, why))

@@ -57,9 +57,18 @@ def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> 
     return wanted
 
 
+def by_calendar(definition: Definition, instance: Instance, clockwork: Clockwork, now: int) -> Instance:
+    """The instance with its due dates by today's calendar; one that is finished keeps those it was judged by."""
+    counted_by = instance.due.calendar
+    other = counted_by and counted_by != clockwork.calendar.version
+    if not other or definition.subject != "dossier" or instance.end_state or instance.dossier.finished_at:
+        return instance
+    return replace(instance, due=dues.recalculated(instance, definition, clockwork, now))
+
+
 def step(definition: Definition, instance: Instance, event: Event, clockwork: Clockwork, now: int) -> Step:
     """What an event, or a timer that came due, does to an instance. ``now`` is business time."""
-    run = _Run(definition, instance, clockwork, now)
+    run = _Run(definition, by_calendar(definition, instance, clockwork, now), clockwork, now)
     run.stimulus(event)
     return run.finished()
 
@@ -336,7 +345,8 @@ class _Run:
     def _clocks(self, at: int) -> None:
         if self.definition.subject == "dossier":
             due = dues.clocks(self.instance, self.definition, self.clockwork, at)
-            self.instance = replace(self.instance, due=replace(due, calendar=self.clockwork.calendar.version))
+            counted_by = due.calendar or (self.clockwork.calendar.version if due.whole or due.agency else "")
+            self.instance = replace(self.instance, due=replace(due, calendar=counted_by))
 
     def _log(self, event: Event, verdict: Verdict, reason: str) -> None:
         flags = tuple(flag for flag in (reason, *dossier.warnings(self.instance, event, verdict)) if flag)

@@ -58,12 +58,17 @@ class Procedures:
     async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """A step for each work. Raises the codec's errors for a payload that cannot be read."""
         keys = {work.delivery.key for work in works}
-        found = await self._ledger.read(lambda conn: instances.load(conn, keys))
+        found, standing = await self._ledger.read(
+            lambda conn: (instances.load(conn, keys), instances.standing_timers(conn, keys))
+        )
         now = dues.micros(self._clock.business())
         steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
-        return [self._effect(shard, work, made, originals) for work, made in zip(works, steps, strict=True)]
+        return [
+            self._effect(shard, work, made, originals, standing.get(work.delivery.key, {}))
+            for work, made in zip(works, steps, strict=True)
+        ]
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
         """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
@@ -116,6 +121,14 @@ class Procedures:
         )
         return definition, kept
 
+    def _under_way(self, before: Instance | None, definition: Definition, stored: Mapping[str, int]) -> dict[str, int]:
+        """Timers whose row has become an event that is still to come: they need no second row."""
+        if before is None:
+            return {}
+        now = dues.micros(self._clock.business())
+        wanted = timers(before, definition, self._clockwork)
+        return {name: due for name, due in wanted.items() if due <= now and name not in stored}
+
     async def _originals(self, refused: Mapping[tuple[int, int], Refused]) -> dict[tuple[int, int], emissions.Original]:
         """The bytes of refused events, and where they stood."""
 
@@ -135,13 +148,14 @@ class Procedures:
         work: LocalWork,
         made: tuple[Instance | None, Definition, Step] | None,
         originals: Mapping[tuple[int, int], emissions.Original],
+        stored: Mapping[str, int],
     ) -> LocalEffect:
         if made is None:
             return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
         before, definition, result = made
-        standing = timers(before, definition, self._clockwork) if before is not None else {}
-        if work.delivery.event_type == TIMER_DUE:
-            standing.pop(_timer_of(result), None)  # its row went when it became this event
+        standing = {**stored, **self._under_way(before, definition, stored)}
+        if work.delivery.event_type == TIMER_DUE and (name := _timer_of(result)) not in stored:
+            standing.pop(name, None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
         sent: list[Emission] = [
             emissions.emitted(shard, work, number, emit, self._encode, self._clock.business())

@@ -224,6 +224,22 @@ async def test_a_changed_calendar_moves_open_due_dates_with_the_reason(bare: Led
     ]
 
 
+async def test_timers_that_become_earlier_by_a_new_calendar_are_rewritten(bare: Ledger, tmp_path: Any) -> None:
+    desk = Desk(bare)
+    desk.clock.at = START + timedelta(days=8)
+    await desk.take("dossier.accepted", snapshot("ACCEPTED"))
+    (before,) = await desk.rows(timer)
+    file = tmp_path / "days.yaml"
+    file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-16, kind: makeup_work, why: làm bù}]", "utf-8")
+    later = Desk(bare, load_calendar("vn", file))
+    shard = await later.shard()
+    order = Order("x", Verb.RECALCULATE, "an", "làm bù", args={"partitions": PARTITIONS})
+    await bare.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+    (after,) = await desk.rows(timer)
+    assert (after.name, before.due - after.due) == ("overdue", 24 * 3_600_000_000)
+    assert after.version == 2
+
+
 async def test_pages_of_instances_come_in_the_order_of_their_keys(bare: Ledger) -> None:
     desk = Desk(bare)
     await desk.take("dossier.accepted", snapshot("ACCEPTED"))
