@@ -31,7 +31,7 @@ RESULTS: Final = DONE | TERMINAL
 
 def opened(definition: Definition, now: int, key: str = "") -> Instance:
     """A new instance, at its start nodes."""
-    graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now)
+    graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now, now)
     graph.begin()
     fresh = Instance(definition.procedure, definition.version, now, key, tokens=tuple(graph.tokens))
     return replace(fresh, variables=graph.variables)
@@ -122,12 +122,15 @@ class _Run:
         if status in (Verdict.EARLY, Verdict.LATE_IGNORED, Verdict.ILLEGAL):
             self._seen(event, status)
             return status, why
-        graph = self._graph()
+        money = self._money(event)
+        graph = self._graph(min(event.occurred_at, self.now))
         scope = self._scope()
         fit, taken = graph.look(event, graph.scope(scope))
+        if money is not None and money.verdict in (Verdict.LATE_IGNORED, Verdict.NOTED):
+            self._pay(money)  # stored with the money; a repeat, or word of a void generation, leads nowhere
+            return money.verdict, money.reason
         if (refusal := self._unfit(fit, status, event)) is not None:
             return refusal
-        money = self._money(event)
         if money is not None and money.verdict is Verdict.EARLY:
             return money.verdict, money.reason
         if money is not None:
@@ -142,7 +145,11 @@ class _Run:
         self._settle(graph)
         self._others(event)
         self._clocks(min(event.occurred_at, self.now))
-        return self._verdict(status, fit, money, why)
+        if money is not None:
+            return money.verdict, money.reason
+        if fit is Fit.TAKEN or status is Verdict.APPLIED:
+            return Verdict.APPLIED, why
+        return Verdict.NOTED, why
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
         """A verdict of the graph alone: nothing of the event is applied."""
@@ -157,13 +164,6 @@ class _Run:
         if fit is Fit.EARLY:
             return Verdict.EARLY, MISSING
         return Verdict.ILLEGAL, "ended" if self.instance.end_state else "not possible any more"
-
-    def _verdict(self, status: Verdict | None, fit: Fit, money: Settled | None, why: str) -> tuple[Verdict, str]:
-        if money is not None and money.verdict is not Verdict.NOTED:
-            return money.verdict, money.reason
-        if fit is Fit.TAKEN or status is Verdict.APPLIED:
-            return Verdict.APPLIED, why
-        return Verdict.NOTED, (money.reason if money is not None else "") or why
 
     def _money(self, event: Event) -> Settled | None:
         now, facts = self.instance.finance, event.facts
@@ -205,11 +205,11 @@ class _Run:
 
     # The graph
 
-    def _graph(self) -> Graph:
+    def _graph(self, at: int) -> Graph:
         now = self.instance
         return Graph(
             self.definition, list(now.tokens), list(now.passed), dict(now.arrived), dict(now.forks),
-            dict(now.variables), now.end_state, self.now,
+            dict(now.variables), now.end_state, self.now, at,
         )  # fmt: skip
 
     def _settle(self, graph: Graph) -> None:
@@ -263,7 +263,7 @@ class _Run:
         if known == Child(key, ended) or (known is not None and not ended):
             return Verdict.NOTED, ""
         self.instance = replace(self.instance, children=(*others, Child(key, ended)))
-        self._settle(self._graph())
+        self._settle(self._graph(self.now))
         return Verdict.APPLIED, ""
 
     def _living(self) -> list[Child]:
@@ -304,7 +304,7 @@ class _Run:
         return Verdict.APPLIED, name
 
     def _time_out(self, token_id: str) -> None:
-        graph = self._graph()
+        graph = self._graph(self.now)
         token = next(token for token in graph.tokens if token.id == token_id)
         timeout = self.definition.nodes[token.node].timeout
         assert timeout is not None  # or there was no timer of this name

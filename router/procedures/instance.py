@@ -13,13 +13,16 @@ from router.procedures.verdict import Verdict
 
 
 class Token(NamedTuple):
-    """A node that is active, for one item of a branch or for none. ``forks`` are the fan-outs it came through."""
+    """A node that is active, for one item of a branch or for none, since ``since``. ``forks`` are the fan-outs it came
+    through; ``told_at`` is when, by its source, the event occurred that brought it here.
+    """
 
     node: str
     item: str
     since: int
     forks: tuple[str, ...] = ()
     alerted: bool = False
+    told_at: int = 0
 
     @property
     def id(self) -> str:
