@@ -15,7 +15,11 @@ from router.procedures.verdict import Verdict
 
 CORRECTED: Final = "dossier.corrected"
 INTEGRITY_WARNING: Final = "integrity_warning"
-EXACT_TO: Final = 60_000_000  # µs
+EXACT_TO: Final = 60_000_000  # µs; partners state times in whole seconds or minutes
+PROGRESSED: Final = "dossier.progressed"
+#: What is said of a land file whose work is over, or goes back to the one-stop: no processing.
+LAND_DONE: Final = frozenset({"land.supplement_answered", "land.finished", "land.result_returned",
+                              "land.result_disputed"})  # fmt: skip
 
 
 def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
@@ -108,28 +112,37 @@ def _told(stated: object, known: str) -> str:
 def seen(instance: Instance, event: Event, verdict: Verdict) -> Instance:
     """The last time the dossier was seen being processed, and whether its end is claimed to be before that."""
     known = instance.dossier
-    working = event.facts.get("status") == Status.PROCESSING or event.type.startswith("land.")
-    if event.type == "dossier.progressed" and event.facts.get("line_status") not in DONE:
-        known = replace(known, processed_at=max(known.processed_at, event.facts["processed_at"]))
-    elif working and verdict in (Verdict.APPLIED, Verdict.LATE_IGNORED):
-        known = replace(known, processed_at=max(known.processed_at, event.occurred_at))
-    if back_dated(instance, event):
+    if odd_end(instance, event):
         known = replace(known, integrity_warning=True)
+    if verdict in (Verdict.APPLIED, Verdict.LATE_IGNORED) or event.type == PROGRESSED:
+        known = replace(known, processed_at=max(known.processed_at, _processed_at(event)))
     return replace(instance, dossier=known)
 
 
-def back_dated(instance: Instance, event: Event) -> bool:
-    """Whether an event claims an end before the dossier was last seen being processed, or earlier than one known: by
-    more than a minute, since partners state times in whole seconds or minutes.
+def _processed_at(event: Event) -> int:
+    """When the event says that the dossier was being processed; 0 if it says nothing of that."""
+    if event.type == PROGRESSED:
+        return 0 if event.facts.get("line_status") in DONE else int(event.facts["processed_at"])
+    at_work = event.type.startswith("land.") and event.type not in LAND_DONE
+    return event.occurred_at if at_work or event.facts.get("status") == Status.PROCESSING else 0
+
+
+def odd_end(instance: Instance, event: Event) -> bool:
+    """Whether end and processing contradict each other: an end claimed before the dossier was last seen being
+    processed, or on an earlier day than the end that is known; or processing seen after the end.
     """
-    claimed, known = event.facts.get("finished_at") or 0, instance.dossier
-    return 0 < claimed < max(known.processed_at, known.finished_at) - EXACT_TO
+    known = instance.dossier
+    if claimed := event.facts.get("finished_at") or 0:
+        before = known.finished_at > 0 and dues.day_of(claimed) < dues.day_of(known.finished_at)
+        return before or dues.older(claimed, known.processed_at - EXACT_TO)
+    seen_at = _processed_at(event)
+    return bool(seen_at and known.finished_at) and dues.older(known.finished_at, seen_at - EXACT_TO)
 
 
 def warnings(instance: Instance, event: Event, verdict: Verdict) -> tuple[str, ...]:
     """Flags for the log beside the verdict."""
-    late = verdict is not Verdict.ILLEGAL and back_dated(instance, event)
-    return (INTEGRITY_WARNING,) if late else ()
+    odd = verdict is not Verdict.ILLEGAL and odd_end(instance, event)
+    return (INTEGRITY_WARNING,) if odd else ()
 
 
 def apologised(instance: Instance, event: Event) -> Instance:

@@ -107,6 +107,14 @@ def day_of(at: int) -> date:
     return local(at).date()
 
 
+def older(claimed: int, than: int) -> bool:
+    """Whether a claimed time is before another. Midnight is how sources say a day: it is compared as one."""
+    said = local(claimed)
+    if said.time() == time():
+        return said.date() < day_of(than)
+    return claimed < than
+
+
 def due_at(moves: tuple[Move, ...]) -> int:
     """Where a due date stands; 0 if there is none."""
     return moves[-1].due if moves else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import time
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -139,7 +138,7 @@ class Graph:
         """
         for token in self.tokens:
             ahead = speaking & self.definition.reachable(frozenset({token.node}))
-            if ahead - left or (ahead and not older(occurred_at, token.told_at)):
+            if ahead - left or (ahead and not dues.older(occurred_at, token.told_at)):
                 return True
         return False
 
@@ -243,14 +242,6 @@ class Graph:
 
     def _node(self, token: Token) -> Node:
         return self.definition.nodes[token.node]
-
-
-def older(claimed: int, than: int) -> bool:
-    """Whether a claimed time is before another. Midnight is how sources say a day: it is compared as one."""
-    said = dues.local(claimed)
-    if said.time() == time():
-        return said.date() < dues.day_of(than)
-    return claimed < than
 
 
 def _matches(edge: Edge, event: Event, scope: Scope) -> bool:

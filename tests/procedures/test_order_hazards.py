@@ -1,4 +1,4 @@
-"""Events in the wrong order, in the first round and in later ones: kept when their turn will come, ignored when over."""
+"""Events in the wrong order, in the first round and in later ones: kept while their turn will come, else ignored."""
 
 from __future__ import annotations
 
