@@ -80,16 +80,24 @@ class Clockwork(NamedTuple):
         return micros(self.calendar.add_working_days(local(start), days, self.hours))
 
     def moved(self, due: int, since: int, until: int) -> int:
-        """A due date after a pause."""
+        """A due date after a pause. Pauses add up: two of half a day move it as one of a whole day does."""
         if until <= since:
             return due
+        at = self._as_end(local(due))
         if self.pauses is PauseRule.CALENDAR:
-            at = local(due) + timedelta(microseconds=until - since)
+            at += timedelta(microseconds=until - since)
             if not self.calendar.hours_on(at.date(), self.hours).ranges:
                 at = datetime.combine(self.calendar.next_working_day(at.date(), self.hours), at.timetz())
             return micros(at)
         paused = self.calendar.working_time_between(local(since), local(until), self.hours)
-        return micros(self.calendar.add_office_time(local(due), paused, self.hours))
+        return micros(self.calendar.add_office_time(at, paused, self.hours)) if paused else due
+
+    def _as_end(self, due: datetime) -> datetime:
+        """A due date said as a day, by its midnight or a time before the office opens, is the end of that day."""
+        hours = self.calendar.hours_on(due.date(), self.hours).ranges
+        if hours and due.timetz().replace(tzinfo=None) <= hours[0][0]:
+            return self.calendar.closing(due.date(), self.hours)
+        return due
 
 
 def local(at: int) -> datetime:

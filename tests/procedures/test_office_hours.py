@@ -97,9 +97,9 @@ def test_the_next_working_day_ends_when_the_office_closes(clockwork: Clockwork) 
 
 def test_a_pause_moves_a_due_date_by_the_hours_of_the_office(clockwork: Clockwork) -> None:
     since, until = micros(at("2025-08-15 13:30")), micros(at("2025-08-18 07:30"))  # Friday noon to Monday morning
-    whole = micros(at("2025-08-20 07:30"))
-    assert local(clockwork.at("H39.16").moved(whole, since, until)) == at("2025-08-20 11:30")
-    assert local(clockwork.at("H39.16.01").moved(whole, since, until)) == at("2025-08-20 17:30")
+    whole = micros(at("2025-08-20 08:30"))
+    assert local(clockwork.at("H39.16").moved(whole, since, until)) == at("2025-08-20 14:30")
+    assert local(clockwork.at("H39.16.01").moved(whole, since, until)) == at("2025-08-21 08:30")
 
 
 def test_a_jurisdiction_says_how_many_hours_a_day_is(tmp_path: Path) -> None:
