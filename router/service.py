@@ -294,6 +294,8 @@ class Service:
         await self.ledger.open()
         stack.push_async_callback(self.ledger.close)
         await self._register()
+        if self.procedures is not None:
+            await self.procedures.check()
         for recipient in self.recipients:
             await recipient.connector.open()
             stack.push_async_callback(recipient.connector.close)

@@ -103,6 +103,13 @@ def page(conn: Connection, after: bytes, limit: int, *, open_only: bool = True) 
     return [Stored(row.key, row.version, row.state) for row in conn.execute(query)]
 
 
+def pinned(conn: Connection) -> list[tuple[str, int, str]]:
+    """Procedure, version and digest of every definition that open instances run by."""
+    digest = instance.c.state["digest"].as_string()
+    query = select(instance.c.procedure, instance.c.definition, digest).where(instance.c.closed_at.is_(None)).distinct()
+    return [(procedure, version, said or "") for procedure, version, said in conn.execute(query)]
+
+
 def log(conn: Connection, key: bytes) -> list[Mapping[str, Any]]:
     """An instance's log, first line first."""
     query = select(instance_event).where(instance_event.c.key == key).order_by(instance_event.c.number)

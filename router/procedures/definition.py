@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,6 +18,9 @@ from router.procedures.expression import Expression
 
 #: Working days of a procedure that ends on the day it is received (before 15:00), or on the next.
 SAME_DAY: Final = Fraction(0)
+
+
+_WORDS: Final = frozenset({"title", "source", "text"})
 
 
 class Kind(StrEnum):
@@ -194,6 +200,12 @@ class Definition(Part):
         """``land_transfer/2``."""
         return f"{self.procedure}/{self.version}"
 
+    @cached_property
+    def digest(self) -> str:
+        """What it says, without its words for people: the same for a file in which only those were mended."""
+        said = json.dumps(_without_words(self.model_dump()), sort_keys=True, default=_text)
+        return sha256(said.encode()).hexdigest()[:16]
+
     def edges(self) -> Iterator[tuple[str, Edge]]:
         """Every edge with the node it leaves (empty for ``anywhere``, ``(end)`` for ``from_end``)."""
         for name, node in self.nodes.items():
@@ -212,6 +224,16 @@ class Definition(Part):
             front = {target for name in front for target in self.nodes[name].targets()} - found
             found |= front
         return frozenset(found)
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _without_words(part) for name, part in value.items() if name not in _WORDS}
+    return [_without_words(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: object) -> str:
+    return value.text if isinstance(value, Expression) else str(value)
 
 
 def plain(definition: Definition) -> dict[str, Any]:

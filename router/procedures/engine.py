@@ -26,6 +26,7 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
+UNKNOWN: Final = "its dossier is not known"
 RESULTS: Final = DONE | TERMINAL
 
 
@@ -33,8 +34,25 @@ def opened(definition: Definition, now: int, key: str = "") -> Instance:
     """A new instance, at its start nodes."""
     graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now, now)
     graph.begin()
-    fresh = Instance(definition.procedure, definition.version, now, key, tokens=tuple(graph.tokens))
+    named = (definition.procedure, definition.version, now, definition.digest)
+    fresh = Instance(*named, key, tokens=tuple(graph.tokens))
     return replace(fresh, variables=graph.variables)
+
+
+def repinned(definition: Definition, before: Instance) -> Instance:
+    """An instance that was not accepted yet, at the start of another definition; its money and facts stay."""
+    begun = opened(definition, before.opened_at, before.key)
+    return replace(
+        before,
+        procedure=begun.procedure,
+        definition=begun.definition,
+        digest=begun.digest,
+        tokens=begun.tokens,
+        passed=(),
+        arrived={},
+        forks={},
+        variables=begun.variables,
+    )
 
 
 def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> dict[str, int]:
@@ -118,6 +136,8 @@ class _Run:
         """Apply an event if it may be applied now; the verdict on it and why."""
         if event.type in (CHILD_OPENED, CHILD_ENDED):
             return self._child(event)
+        if self._unknown(event):
+            return Verdict.EARLY, UNKNOWN
         status, why = dossier.judged(self.instance, event)
         if status in (Verdict.EARLY, Verdict.LATE_IGNORED, Verdict.ILLEGAL):
             self._seen(event, status)
@@ -150,6 +170,11 @@ class _Run:
         if fit is Fit.TAKEN or status is Verdict.APPLIED:
             return Verdict.APPLIED, why
         return Verdict.NOTED, why
+
+    def _unknown(self, event: Event) -> bool:
+        """Whether nothing of its dossier is known yet: which definition it runs by is not either. Money is taken."""
+        mine = event.facts.get("status") is not None or event.type.startswith("payment.")
+        return self.definition.subject == "dossier" and not self.instance.status and not mine
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
         """A verdict of the graph alone: nothing of the event is applied."""

@@ -105,7 +105,8 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A run. ``definition`` is the pinned version; ``events`` counts the lines of its log; ``version`` its row's.
+    """A run. ``definition`` is the pinned version, ``digest`` what it said then; ``events`` counts the lines of its
+    log; ``version`` is its row's.
 
     ``passed`` are ids of tokens that moved on, oldest first; ``arrived`` how many came to each join; ``forks`` how many
     branches each fan-out began.
@@ -114,6 +115,7 @@ class Instance:
     procedure: str
     definition: int
     opened_at: int
+    digest: str = ""
     key: str = ""  # of the dossier or document, a UUID as text
     status: int = 0
     status_at: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +18,12 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, opened, step, timers
+from router.procedures.engine import TIMER_DUE, opened, repinned, step, timers
 from router.procedures.facts import facts_of
 from router.procedures.instance import Event, Instance
-from router.procedures.library import Library
+from router.procedures.library import Library, Used
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
-from router.procedures.status import Status
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,6 +52,11 @@ class Procedures:
     def id(self) -> str:
         """Its name; its topic is ``lgsp.to.procedures``."""
         return PROCEDURES
+
+    async def check(self) -> None:
+        """Raises ``ConfigError`` if a definition that open instances run by is missing, or says other things now."""
+        used = await self._ledger.read(instances.pinned)
+        self._library.require(Used(*each) for each in used)
 
     async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """A step for each work. Raises the codec's errors for a payload that cannot be read."""
@@ -98,28 +101,21 @@ class Procedures:
     def _pinned(
         self, event: Event, before: Instance | None, procedure: str, key: str, now: int
     ) -> tuple[Definition, Instance]:
-        """The definition an instance runs by: chosen by what is known until acceptance, pinned from then on."""
-        day = dues.day_of(now)
-        if event.type.startswith("document.") or (before is not None and before.procedure == "official_document"):
-            definition = self._library.for_document(day)
-            fresh = before is None
-        else:
-            code = str(event.facts.get("procedure") or procedure or (before.dossier.procedure if before else ""))
-            definition = self._library.for_dossier(code, day)
-            fresh = before is None or (before.status <= Status.SUBMITTED and not before.passed)
-        if before is not None and not fresh:
+        """The definition an instance runs by: pinned by the day of acceptance, until then chosen by what is known."""
+        if before is not None and (before.dossier.accepted_at or before.end_state):
             return self._library.pinned(before.procedure, before.definition), before
+        known = self._library.pinned(before.procedure, before.definition) if before is not None else None
+        if known is not None and known.subject == "document":
+            return known, before or opened(known, now, key)
+        day = dues.day_of(int(event.facts.get("accepted_at") or min(event.occurred_at, now)))
+        if known is None and event.type.startswith(("document.", "procedure.")):
+            definition = self._library.for_document(day)
+        else:
+            stated = event.facts.get("procedure") or (before.dossier.procedure if before else "")
+            definition = self._library.for_dossier(str(stated or procedure), day)
         if before is None:
             return definition, opened(definition, now, key)
-        begun = opened(definition, before.opened_at, key)
-        kept = replace(
-            before,
-            procedure=begun.procedure,
-            definition=begun.definition,
-            tokens=begun.tokens,
-            variables=begun.variables,
-        )
-        return definition, kept
+        return definition, before if definition is known else repinned(definition, before)
 
     def _under_way(self, before: Instance | None, definition: Definition, stored: Mapping[str, int]) -> dict[str, int]:
         """Timers whose row has become an event that is still to come: they need no second row."""

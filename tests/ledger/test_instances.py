@@ -240,6 +240,16 @@ async def test_timers_that_become_earlier_by_a_new_calendar_are_rewritten(bare: 
     assert after.version == 2
 
 
+async def test_what_open_instances_run_by_is_known_with_its_digest(bare: Ledger) -> None:
+    desk = Desk(bare)
+    assert await bare.read(instances.pinned) == []
+    await desk.take("dossier.accepted", snapshot("ACCEPTED"))
+    (used,) = await bare.read(instances.pinned)
+    assert used[:2] == ("land_transfer", 1)
+    assert len(used[2]) == 16
+    await desk.recipient.check()
+
+
 async def test_pages_of_instances_come_in_the_order_of_their_keys(bare: Ledger) -> None:
     desk = Desk(bare)
     await desk.take("dossier.accepted", snapshot("ACCEPTED"))
