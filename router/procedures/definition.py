@@ -174,7 +174,8 @@ class Definition(Part):
     """A version of a procedure. ``codes`` are the national procedure codes that run by it (``*`` allowed at the end).
 
     ``anywhere`` edges apply whatever node is active, those ``from_end`` when the instance has ended. ``corrections``
-    say at which node an instance goes on after a correction to that status.
+    say at which node an instance goes on after a correction to that status. ``early_window`` is how long an event waits
+    for its predecessor, ``money_window`` how long money does.
     """
 
     procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -193,6 +194,7 @@ class Definition(Part):
     from_end: tuple[Edge, ...] = ()
     noted: Words = ()
     corrections: Mapping[int, str] = {}
+    money_window: Span = Duration(amount=Fraction(10), unit=Unit.WORKING_DAYS)
     early_window: Span = Duration(amount=Fraction(30), unit=Unit.MINUTES)
 
     @property

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from router.procedures import dossier, dues, finance, signals
+from router.procedures import dossier, dues, finance, money, payments, signals
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.finance import Settled
 from router.procedures.graph import Fit, Graph
 from router.procedures.instance import Child, Early, Event, Instance, LogLine
-from router.procedures.status import DONE, TERMINAL
+from router.procedures.obligation import Settled, scope_of
+from router.procedures.status import DONE, TERMINAL, Status
 from router.procedures.verdict import Verdict
 
 TIMER_DUE: Final = "procedure.timer_due"
@@ -26,7 +26,10 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
+MONEY_WAITS: Final = "money_waits"
 UNKNOWN: Final = "its dossier is not known"
+#: Ends without a result by status, and what they are called where money is given back.
+GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
 RESULTS: Final = DONE | TERMINAL
 
 
@@ -64,9 +67,8 @@ def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> 
         if node.timeout is not None and not token.alerted:
             here = clockwork.at(agency, node.role)
             wanted[f"node:{token.id}"] = here.after(token.since, node.timeout.after)
-    window, here = definition.early_window, clockwork.at(agency)
     for early in instance.early:
-        wanted[f"early:{early.event.source}/{early.event.id}"] = here.after(early.taken_at, window)
+        wanted[f"early:{early.id}"] = clockwork.at(agency).after(early.taken_at, money.patience(early, definition))
     if definition.subject == "dossier":
         if at := dues.overdue_timer(instance):
             wanted["overdue"] = at
@@ -126,9 +128,23 @@ class _Run:
             self._tell_parent(instance)
         elif not instance.end_state and instance.closed_at:
             instance = replace(instance, closed_at=0)
+        self._clear_alerts(instance)
         self.result.instance = instance
         self.result.timers = timers(instance, self.definition, self.clockwork)
         return self.result
+
+    def _clear_alerts(self, after: Instance) -> None:
+        """What the step has made good: nodes that were left in time or late, money that has found its place."""
+        before, code = self.result.instance, self.instance.dossier.code
+        still = {token.id for token in after.tokens if token.alerted}
+        for token in before.tokens:
+            timeout = self.definition.nodes[token.node].timeout
+            if token.alerted and token.id not in still and timeout is not None and timeout.alert:
+                subject = f"{code} {token.id}".strip()
+                self.result.alerts.append(Alert(timeout.alert, subject, "", raised=False))
+        waited = any(early.alerted for early in before.early)
+        if waited and not any(early.alerted for early in after.early):
+            self.result.alerts.append(Alert(MONEY_WAITS, code, "", raised=False))
 
     # One event
 
@@ -142,22 +158,23 @@ class _Run:
         if status in (Verdict.EARLY, Verdict.LATE_IGNORED, Verdict.ILLEGAL):
             self._seen(event, status)
             return status, why
-        money = self._money(event)
+        settled = money.settled(self.instance.finance, event)
         graph = self._graph(min(event.occurred_at, self.now))
         scope = self._scope()
         fit, taken = graph.look(event, graph.scope(scope))
-        if money is not None and money.verdict in (Verdict.LATE_IGNORED, Verdict.NOTED):
-            self._pay(money)  # stored with the money; a repeat, or word of a void generation, leads nowhere
-            return money.verdict, money.reason
+        if settled is not None and settled.verdict in (Verdict.LATE_IGNORED, Verdict.NOTED):
+            self._pay(settled)  # stored with the money; a repeat, or word of a void generation, leads nowhere
+            return settled.verdict, settled.reason
         if (refusal := self._unfit(fit, status, event)) is not None:
             return refusal
-        if money is not None and money.verdict is Verdict.EARLY:
-            return money.verdict, money.reason
-        if money is not None:
-            self._pay(money)
+        if settled is not None:
+            self._pay(settled)
+        if settled is not None and settled.verdict is Verdict.EARLY:
+            return settled.verdict, settled.reason
         if status is Verdict.APPLIED or event.facts.get("status"):
             self.instance = dossier.applied(self.instance, event, status, self.clockwork, self.definition)
         self._seen(event, Verdict.APPLIED)
+        self._close_money(status)
         if fit is Fit.TAKEN:
             graph.take(taken, event, graph.scope(scope))
         elif status is Verdict.APPLIED and event.type == CORRECTED:
@@ -165,8 +182,8 @@ class _Run:
         self._settle(graph)
         self._others(event)
         self._clocks(min(event.occurred_at, self.now))
-        if money is not None:
-            return money.verdict, money.reason
+        if settled is not None:
+            return settled.verdict, settled.reason
         if fit is Fit.TAKEN or status is Verdict.APPLIED:
             return Verdict.APPLIED, why
         return Verdict.NOTED, why
@@ -179,7 +196,7 @@ class _Run:
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
         """A verdict of the graph alone: nothing of the event is applied."""
         corrects = event.type == CORRECTED and status is Verdict.APPLIED
-        noted = status is Verdict.NOTED or event.type in self.definition.noted or self._moves_money(event)
+        noted = status is Verdict.NOTED or event.type in self.definition.noted or money.moves_money(event)
         if fit in (Fit.TAKEN, Fit.UNMENTIONED) or corrects:
             return None
         if fit is Fit.PASSED:
@@ -190,32 +207,14 @@ class _Run:
             return Verdict.EARLY, MISSING
         return Verdict.ILLEGAL, "ended" if self.instance.end_state else "not possible any more"
 
-    def _money(self, event: Event) -> Settled | None:
-        now, facts = self.instance.finance, event.facts
-        match event.type:
-            case "tax.obligation_requested":
-                return finance.requested(now, str(facts["number"]), int(facts["generation"]))
-            case "tax.obligation_returned":
-                return finance.returned(now, facts.get("generation"))
-            case "tax.notice_issued":
-                return finance.noticed(now, facts)
-            case "tax.obligation_completed":
-                return finance.completed(now, str(facts["notice"]), int(facts["amount"]))
-            case "payment.confirmed" | "payment.evidenced":
-                return finance.paid(now, facts)
-        return None
-
-    def _moves_money(self, event: Event) -> bool:
-        return event.type.startswith("payment.") or event.type in ("tax.notice_issued", "tax.obligation_completed")
-
     def _pay(self, settled: Settled) -> None:
-        before = self.instance.finance.suspended
+        before, after = self.instance.finance.undecided, settled.finance.undecided
         self.instance = replace(self.instance, finance=settled.finance)
         code, agency = self.instance.dossier.code, self.instance.dossier.agency
         self.result.emissions += [signals.refund(code, agency, each, self.now) for each in settled.refunds]
-        if bool(before) != bool(settled.finance.suspended):
-            detail = f"{settled.finance.suspended} đồng: {settled.reason}"
-            self.result.alerts.append(Alert("payment_suspended", code, detail, bool(settled.finance.suspended)))
+        if after != before and (after or before):
+            detail = f"{sum(after.values())} đồng: {settled.reason or ', '.join(after)}"
+            self.result.alerts.append(Alert("payment_suspended", code, detail, bool(after)))
 
     def _seen(self, event: Event, verdict: Verdict) -> None:
         """What any event tells beside its effect: apologies, the last time the dossier was seen being processed."""
@@ -259,7 +258,18 @@ class _Run:
     def _compensate(self) -> None:
         """What was done is undone where the definition says so, the last thing first; money is given back."""
         self.result.emissions += signals.compensations(self.definition, self.instance, self.now)
-        self._pay(finance.withdrawn(self.instance.finance))
+        self._give_back(self.instance.end_state or "compensated")
+
+    def _close_money(self, verdict: Verdict | None) -> None:
+        """Who is refused or withdraws owes nothing, whatever the definition says; after a correction it may again."""
+        closed = self.instance.finance.closed
+        if verdict is Verdict.APPLIED and self.instance.status in GIVES_BACK and not closed:
+            self._give_back(GIVES_BACK[Status(self.instance.status)])
+        elif verdict is Verdict.APPLIED and self.instance.status not in GIVES_BACK and closed:
+            self.instance = replace(self.instance, finance=finance.reopened(self.instance.finance))
+
+    def _give_back(self, reason: str) -> None:
+        self._pay(finance.given_back(self.instance.finance, reason))
 
     def _correct(self, graph: Graph, status: int) -> None:
         if (target := self.definition.corrections.get(status)) is not None:
@@ -270,7 +280,7 @@ class _Run:
         children = [child.ended for child in now.children]
         return {
             "dossier": {"status": now.status, "code": now.dossier.code, "accepted": bool(now.dossier.accepted_at)},
-            "finance": finance.scope_of(now.finance),
+            "finance": scope_of(now.finance),
             "children": {
                 "total": len(children),
                 "open": children.count(""),
@@ -341,10 +351,18 @@ class _Run:
         self._settle(graph)
 
     def _give_up(self, named: str) -> None:
-        """An early event whose window is over: refused, unless it has become legal."""
-        found = next(early for early in self.instance.early if f"{early.event.source}/{early.event.id}" == named)
+        """An early event whose window is over: refused. Money stays held while a person is told, and longer."""
+        found = next(early for early in self.instance.early if early.id == named)
         rest = tuple(early for early in self.instance.early if early is not found)
+        if found.reason in money.WAITS and not found.alerted:
+            self.instance = replace(self.instance, early=(*rest, found._replace(alerted=True)))
+            subject, detail = self.instance.dossier.code, f"{found.event.type} {named}: {found.reason}"
+            self.result.alerts.append(Alert(MONEY_WAITS, subject, detail))
+            return
         self.instance = replace(self.instance, early=rest)
+        reference = str(found.event.facts.get("reference", ""))
+        held = payments.given_up(self.instance.finance, reference)
+        self._pay(Settled(held, Verdict.SUSPENDED, "window_over"))
         self._log(found.event, Verdict.ILLEGAL, "window_over")
         self.result.refused.append(Refused(found.event, found.reason))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from router.procedures.finance import Finance
+from router.procedures.obligation import Finance
 from router.procedures.verdict import Verdict
 
 
@@ -44,11 +44,17 @@ class Event(NamedTuple):
 
 
 class Early(NamedTuple):
-    """An event that was taken and waits for its predecessor, since ``taken_at``."""
+    """An event that was taken and waits for its predecessor, since ``taken_at``; ``alerted``: a person knows of it."""
 
     event: Event
     taken_at: int
     reason: str = ""
+    alerted: bool = False
+
+    @property
+    def id(self) -> str:
+        """``source/id`` of the event."""
+        return f"{self.event.source}/{self.event.id}"
 
 
 class Move(NamedTuple):

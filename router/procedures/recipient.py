@@ -87,7 +87,8 @@ class Procedures:
             return None  # of an instance that is gone
         key = str(UUID(bytes=work.delivery.key))
         definition, instance = self._pinned(event, before, text_header(work.body.headers, CE_PROCEDURE), key, now)
-        return before, definition, step(definition, instance, event, self._clockwork, now)
+        made = step(definition, instance, event, self._clockwork, now)
+        return instance if before is not None else None, definition, made
 
     def _event(self, shard: Shard, work: LocalWork) -> Event:
         delivery, headers = work.delivery, work.body.headers

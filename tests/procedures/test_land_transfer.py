@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from router.procedures.dues import due_at, local, micros
-from router.procedures.finance import balance
+from router.procedures.obligation import balance
 from router.procedures.verdict import Verdict
 from router.sdk.dates import VIETNAM
 from tests.procedures.story import START, Story

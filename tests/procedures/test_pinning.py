@@ -17,7 +17,7 @@ from router.procedures.library import Library, Used
 from router.procedures.recipient import Procedures
 from router.sdk.dates import VIETNAM
 from tests.ledger.harness import in_memory
-from tests.ledger.test_instances import CODEC, START, Desk, snapshot
+from tests.ledger.test_instances import CODE, CODEC, START, Desk, snapshot
 from tests.procedures.story import definition
 
 TREE = definition("land_transfer")
@@ -54,13 +54,10 @@ async def pinned(made: Desk) -> tuple[str, int, dict[str, Any]]:
     return row.procedure, row.definition, row.state
 
 
-def land(message: str) -> dict[str, Any]:
-    return {
-        "message": message, "receipt_number": "H39.16-250804-0001", "one_stop_code": None, "provincial": False,
-        "province": None, "district": None, "commune": None, "applicant": None, "procedure": None, "parcels": [],
-        "papers": [], "results": [], "from_officer": None, "to_officer": None, "state": None, "end_state": "0",
-        "is_return": False, "reason": None, "received_at": None, "due_at": None, "ended_at": None, "returned_at": None,
-    }  # fmt: skip
+LAND_FILE = {
+    "message": "L1", "code": CODE, "provincial": False, "parcels": [], "papers": [], "is_return": False,
+    "pauses": False, "results": [],
+}  # fmt: skip
 
 
 async def test_the_day_of_acceptance_chooses_the_version_and_not_the_day_of_arrival(ledger: Ledger) -> None:
@@ -85,7 +82,7 @@ async def test_a_dossier_submitted_before_and_accepted_after_a_change_runs_by_th
 
 async def test_what_comes_before_its_dossier_waits_until_it_is_known_what_it_runs_by(ledger: Ledger) -> None:
     made = desk(ledger)
-    effect = await made.take("land.file_submitted", land("SUBMITTED"))
+    effect = await made.take("land.file_submitted", LAND_FILE)
     assert effect.receipt is not None
     assert effect.receipt["verdict"] == "early"
     made.clock.at = START + timedelta(minutes=5)
