@@ -16,10 +16,18 @@ from router.procedures.verdict import Verdict
 CORRECTED: Final = "dossier.corrected"
 INTEGRITY_WARNING: Final = "integrity_warning"
 EXACT_TO: Final = 60_000_000  # µs; partners state times in whole seconds or minutes
+ANSWERED: Final = "dossier.supplement_answered"
 PROGRESSED: Final = "dossier.progressed"
 #: What is said of a land file whose work is over, or goes back to the one-stop: no processing.
 LAND_DONE: Final = frozenset({"land.supplement_answered", "land.finished", "land.result_returned",
                               "land.result_disputed"})  # fmt: skip
+
+#: How far a dossier is: an older status of any source that is no further than the one known brings nothing back.
+_PROGRESS: Final = {
+    Status.NONE: 0, Status.SUBMITTED: 1, Status.ACCEPTED: 2, Status.PROCESSING: 3, Status.SUPPLEMENT_REQUESTED: 3,
+    Status.FINANCIAL_OBLIGATION: 3, Status.STOPPED: 3, Status.RESULT_READY: 4, Status.RESULT_RETURNED: 5,
+    Status.NOT_ACCEPTED: 5, Status.WITHDRAWN: 5,
+}  # fmt: skip
 
 
 def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
@@ -33,7 +41,9 @@ def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
         return (Verdict.LATE_IGNORED, "older") if older else (Verdict.APPLIED, "correction")
     if following is now:
         return Verdict.NOTED, "same_status"
-    if older and event.source == instance.status_source:
+    if older and (event.source == instance.status_source or _PROGRESS[following] <= _PROGRESS[now]):
+        return Verdict.LATE_IGNORED, "older"
+    if following is Status.SUBMITTED and instance.dossier.accepted_at:
         return Verdict.LATE_IGNORED, "older"
     if may_follow(now, following):
         return Verdict.APPLIED, ""
@@ -44,6 +54,13 @@ def judged(instance: Instance, event: Event) -> tuple[Verdict | None, str]:
     if following in _ahead(now):
         return Verdict.EARLY, f"status {following} after {now}"
     return Verdict.ILLEGAL, f"status {following} after {now}"
+
+
+def as_meant(instance: Instance, event: Event) -> Event:
+    """An answer to a supplement says 4; before acceptance it leads back to where the dossier was: submitted."""
+    if event.type != ANSWERED or instance.dossier.accepted_at:
+        return event
+    return event._replace(facts={**event.facts, "status": int(Status.SUBMITTED)})
 
 
 def _ahead(now: Status) -> set[Status]:
@@ -93,7 +110,12 @@ def applied(
     if new := facts.get("new_due_date"):
         due = _new_date(due, at, date.fromisoformat(new))
     return replace(
-        instance, status=int(status), status_at=at, status_source=event.source, dossier=known, due=due
+        instance,
+        status=int(status),
+        status_at=max(at, instance.status_at),
+        status_source=event.source,
+        dossier=known,
+        due=due,
     )  # fmt: skip
 
 

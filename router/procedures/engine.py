@@ -30,6 +30,8 @@ MONEY_WAITS: Final = "money_waits"
 UNKNOWN: Final = "its dossier is not known"
 #: Ends without a result by status, and what they are called where money is given back.
 GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
+#: The state of the end that a terminal status leads to when no edge speaks of it.
+END_OF: Final = {**GIVES_BACK, Status.RESULT_RETURNED: "returned"}
 RESULTS: Final = DONE | TERMINAL
 
 
@@ -152,6 +154,7 @@ class _Run:
         """Apply an event if it may be applied now; the verdict on it and why."""
         if event.type in (CHILD_OPENED, CHILD_ENDED):
             return self._child(event)
+        event = dossier.as_meant(self.instance, event)
         if self._unknown(event):
             return Verdict.EARLY, UNKNOWN
         status, why = dossier.judged(self.instance, event)
@@ -177,8 +180,8 @@ class _Run:
         self._close_money(status)
         if fit is Fit.TAKEN:
             graph.take(taken, event, graph.scope(scope))
-        elif status is Verdict.APPLIED and event.type == CORRECTED:
-            self._correct(graph, int(event.facts["status"]))
+        elif status is Verdict.APPLIED and (target := self._jump_for(event)):
+            graph.jump(target)
         self._settle(graph)
         self._others(event)
         self._clocks(min(event.occurred_at, self.now))
@@ -195,7 +198,10 @@ class _Run:
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
         """A verdict of the graph alone: nothing of the event is applied."""
-        corrects = event.type == CORRECTED and status is Verdict.APPLIED
+        target = self._jump_for(event) if status is Verdict.APPLIED else None
+        corrects = target is not None
+        if event.type == CORRECTED and status is Verdict.APPLIED and target is None and fit is not Fit.TAKEN:
+            return Verdict.ILLEGAL, f"{self.definition.name} has no end for status {event.facts['status']}"
         noted = status is Verdict.NOTED or event.type in self.definition.noted or money.moves_money(event)
         if fit in (Fit.TAKEN, Fit.UNMENTIONED) or corrects:
             return None
@@ -271,9 +277,20 @@ class _Run:
     def _give_back(self, reason: str) -> None:
         self._pay(finance.given_back(self.instance.finance, reason))
 
-    def _correct(self, graph: Graph, status: int) -> None:
-        if (target := self.definition.corrections.get(status)) is not None:
-            graph.jump(target)
+    def _jump_for(self, event: Event) -> str | None:
+        """The node at which the instance goes on although no edge leads there: after a correction, and at the end
+        that fits a refusal or withdrawal, which the law allows wherever a dossier stands. Empty: it stays where it is.
+        """
+        status = Status(event.facts.get("status") or 0)
+        ends = (name for name, node in self.definition.nodes.items() if node.state == END_OF.get(status, "-"))
+        if event.type != CORRECTED:
+            return next(ends, None) if status in GIVES_BACK else None
+        if (named := self.definition.corrections.get(status)) is not None:
+            return named
+        if status in TERMINAL:
+            return next(ends, None)
+        back = self.instance.end_state or status <= Status.ACCEPTED
+        return self.definition.start[0] if back else ""
 
     def _scope(self) -> Mapping[str, Mapping[str, Any]]:
         now = self.instance
