@@ -136,6 +136,13 @@ class Timeout(Part):
         return self
 
 
+#: How long a status that stops the clock may last before someone is told: the window of a supplement, and of a stop.
+PAUSE_LIMITS: Final[Mapping[int, Timeout]] = {
+    5: Timeout(after=Duration.read("7 working days"), alert="supplement_late"),
+    8: Timeout(after=Duration.read("30 calendar days"), alert="stopped_long"),
+}
+
+
 class Compensation(Part):
     """What is done about a node's work when the dossier is withdrawn or its way is left: or why nothing is."""
 
@@ -175,7 +182,7 @@ class Definition(Part):
 
     ``anywhere`` edges apply whatever node is active, those ``from_end`` when the instance has ended. ``corrections``
     say at which node an instance goes on after a correction to that status. ``early_window`` is how long an event waits
-    for its predecessor, ``money_window`` how long money does.
+    for its predecessor, ``money_window`` how long money does, ``pause_limits`` how long a dossier may rest in a status.
     """
 
     procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -194,6 +201,7 @@ class Definition(Part):
     from_end: tuple[Edge, ...] = ()
     noted: Words = ()
     corrections: Mapping[int, str] = {}
+    pause_limits: Mapping[int, Timeout] = PAUSE_LIMITS
     money_window: Span = Duration(amount=Fraction(10), unit=Unit.WORKING_DAYS)
     early_window: Span = Duration(amount=Fraction(30), unit=Unit.MINUTES)
 

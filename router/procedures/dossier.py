@@ -16,6 +16,8 @@ from router.procedures.verdict import Verdict
 CORRECTED: Final = "dossier.corrected"
 INTEGRITY_WARNING: Final = "integrity_warning"
 EXACT_TO: Final = 60_000_000  # µs; partners state times in whole seconds or minutes
+SECOND_EXTENSION: Final = "second_extension"
+NO_LATER_DATE: Final = "no_later_date"
 ANSWERED: Final = "dossier.supplement_answered"
 PROGRESSED: Final = "dossier.progressed"
 #: What is said of a land file whose work is over, or goes back to the one-stop: no processing.
@@ -167,9 +169,15 @@ def warnings(instance: Instance, event: Event, verdict: Verdict) -> tuple[str, .
     return (INTEGRITY_WARNING,) if odd else ()
 
 
-def apologised(instance: Instance, event: Event) -> Instance:
-    """An apology was sent; it may set a new date, once."""
-    due = replace(instance.due, apology_at=event.facts["sent_at"])
+def apologised(instance: Instance, event: Event) -> tuple[Instance, str]:
+    """An apology was sent, for the due date as it stands; it may set a new date, once. With it a flag for the log if
+    the date it names is not taken.
+    """
+    before = instance.due
+    due = replace(before, apology_at=event.facts["sent_at"], apologised=dues.due_at(before.whole))
+    flag = ""
     if new := event.facts.get("new_due_date"):
         due = dues.extended(due, event.occurred_at, date.fromisoformat(new))
-    return replace(instance, due=due)
+        if due.whole == before.whole:
+            flag = SECOND_EXTENSION if before.extended else NO_LATER_DATE
+    return replace(instance, due=due), flag

@@ -149,54 +149,67 @@ def stated(due: Due, at: int, claimed: int, why: str = ONE_STOP) -> Due:
 
 
 def extended(due: Due, at: int, to: date) -> Due:
-    """An apology sets a new date: once."""
+    """An apology sets a new date: once, and a later one; else it stays as it is."""
     end = micros(datetime.combine(to, CLOSING, VIETNAM))
     if due.extended or not due.whole or end <= due_at(due.whole):
         return due
-    return replace(due, extended=True, detected_at=0, whole=(*due.whole, Move(at, end, EXTENSION)))
+    return replace(due, extended=True, whole=(*due.whole, Move(at, end, EXTENSION)))
 
 
 def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
-    """Start or end a pause, and follow the task whose days run. ``at`` is when the step happened.
+    """Start or end a pause, and follow the tasks whose days run. ``at`` is when the step happened.
 
     The whole procedure is counted in the hours of the dossier's agency, a task in those of the office that has it.
     """
     due = _paused(instance, definition, clockwork, at)
-    task = _task(instance, definition)
-    if task is None:
-        return replace(due, agency_node="") if due.agency_node else due
-    token, node = task
-    if token == due.agency_node or node.days is None:
-        return due
-    end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
-    fresh = Move(at, end, TASK + token)
-    return replace(due, agency_node=token, agency=(*due.agency, fresh))
+    running = dict(_tasks(instance, definition))
+    begun = []
+    for token, node in running.items():
+        if token not in due.tasks and node.days is not None:
+            end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
+            begun.append(Move(at, end, TASK + token, task=token))
+    late = tuple(token for token in due.late if token in running)
+    return in_time(replace(due, tasks=tuple(running), late=late, agency=(*due.agency, *begun)))
+
+
+def in_time(due: Due) -> Due:
+    """A date that was moved behind the day on which the dossier was found overdue may pass once more."""
+    if due.detected_at and day_of(due_at(due.whole)) >= day_of(due.detected_at):
+        return replace(due, detected_at=0, alerted_at=0)
+    return due
+
+
+def task_due(due: Due, task: str) -> int:
+    """Where the date of a task stands; 0 if it has none."""
+    return due_at(tuple(move for move in due.agency if move.task == task))
+
+
+def agency_due(due: Due) -> int:
+    """The next date of a task whose days run; 0 if there is none."""
+    return min((task_due(due, task) for task in due.tasks), default=0)
 
 
 def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
     due, why = instance.due, pause_of(instance, definition)
-    if why and not due.paused_since:
-        return replace(due, paused_since=at, paused_why=why)
-    if why or not due.paused_since:
+    if why == due.paused_why:
         return due
     since, reason = due.paused_since, due.paused_why
-    resumed = replace(due, paused_since=0, paused_why="")
-    if at <= since:
-        return resumed
-    agency, node = instance.dossier.agency, definition.nodes.get(due.agency_node.partition("[")[0])
-    own = clockwork.at(agency, node.role if node is not None else "")
-    return replace(
-        resumed,
-        whole=_pushed(due.whole, clockwork.at(agency), since, at, reason),
-        agency=_pushed(due.agency, own, since, at, reason) if due.agency_node else due.agency,
-    )
+    if since and at > since:
+        due = replace(due, whole=_pushed(due.whole, clockwork.at(instance.dossier.agency), since, at, reason))
+        for task in due.tasks:
+            here = clockwork.at(instance.dossier.agency, definition.nodes[task.partition("[")[0]].role)
+            mine = tuple(move for move in due.agency if move.task == task)
+            fresh = _pushed(mine, here, since, at, reason)[len(mine) :]
+            due = replace(due, agency=(*due.agency, *fresh))
+    return replace(due, paused_since=max(at, since) if why else 0, paused_why=why, pause_alerted=False)
 
 
 def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: int, why: str) -> tuple[Move, ...]:
     if not moves or any(move.at >= since and move.why in (SUPPLEMENT, ONE_STOP) for move in moves):
         return moves  # none yet, or the one-stop has said during the pause where it goes
-    to = clockwork.moved(moves[-1].due, since, until)
-    return moves if to == moves[-1].due else (*moves, Move(until, to, f"pause: {why}", since))
+    last = moves[-1]
+    to = clockwork.moved(last.due, since, until)
+    return moves if to == last.due else (*moves, Move(until, to, f"pause: {why}", since, last.task))
 
 
 def pause_of(instance: Instance, definition: Definition) -> str:
@@ -211,10 +224,9 @@ def pause_of(instance: Instance, definition: Definition) -> str:
     return ""
 
 
-def _task(instance: Instance, definition: Definition) -> tuple[str, Node] | None:
+def _tasks(instance: Instance, definition: Definition) -> list[tuple[str, Node]]:
     found = [(token.id, definition.nodes[token.node]) for token in instance.tokens]
-    tasks = [(name, node) for name, node in found if node.days is not None and node.clock == "authority"]
-    return tasks[-1] if tasks else None
+    return [(name, node) for name, node in found if node.days is not None and node.clock == "authority"]
 
 
 def overdue_timer(instance: Instance) -> int:
@@ -223,63 +235,30 @@ def overdue_timer(instance: Instance) -> int:
     finished = instance.dossier.finished_at or instance.end_state or instance.status in TERMINAL
     if finished or due.paused_since or due.detected_at or not due.whole or instance.status == Status.NONE:
         return 0
-    following = day_of(due_at(due.whole)) + timedelta(days=1)
-    return micros(datetime.combine(following, time(), VIETNAM))
+    return _day_after(due_at(due.whole))
+
+
+def task_timers(instance: Instance) -> dict[str, int]:
+    """When each running task will be found late, by its token: the first moment of the day after its date."""
+    due = instance.due
+    if due.paused_since or instance.end_state:
+        return {}
+    dates = {task: task_due(due, task) for task in due.tasks if task not in due.late}
+    return {task: _day_after(at) for task, at in dates.items() if at}
+
+
+def apology_owed(due: Due) -> bool:
+    """Whether the dossier is overdue and no apology was sent for the date that has passed."""
+    return bool(due.detected_at) and due.apologised != due_at(due.whole)
 
 
 def apology_timer(instance: Instance, clockwork: Clockwork) -> int:
     """When a missing apology is reported: one working day after the dossier was found overdue. 0: it is not owed."""
     due = instance.due
-    if not due.detected_at or due.apology_at or due.alerted_at:
+    if not apology_owed(due) or due.alerted_at:
         return 0
     return clockwork.at(instance.dossier.agency).days_after(due.detected_at, Fraction(1))
 
 
-def recalculated(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
-    """Both due dates by another version of the calendar: their budgets counted again, their pauses as they were.
-
-    A date that the one-stop has set stays where it was set; pauses after it move it by the new calendar.
-    """
-    due, agency = instance.due, instance.dossier.agency
-    here = clockwork.at(agency)
-    why = f"calendar {clockwork.calendar.version}"
-    return replace(
-        due,
-        calendar=clockwork.calendar.version,
-        whole=_moved_to(due.whole, _whole_again(instance, definition, here), at, why),
-        agency=_moved_to(due.agency, _task_again(instance, definition, clockwork), at, why),
-    )
-
-
-def _whole_again(instance: Instance, definition: Definition, clockwork: Clockwork) -> int:
-    """Where the whole due date lies if everything since the last time it was set is counted again."""
-    moves, began = instance.due.whole, instance.dossier.accepted_at
-    start = max((n for n, move in enumerate(moves) if move.why in SET), default=-1)
-    if start < 0:
-        return due_at(moves)
-    to = moves[start].due
-    if moves[start].why == ACCEPTED and definition.budget is not None and began:
-        to = clockwork.days_after(began, definition.budget)
-    return _paused_again(moves[start + 1 :], to, clockwork)
-
-
-def _task_again(instance: Instance, definition: Definition, clockwork: Clockwork) -> int:
-    """Where the due date of the task at hand lies, counted again in the hours of the office that has it."""
-    due = instance.due
-    node = definition.nodes.get(due.agency_node.partition("[")[0])
-    start = max((n for n, move in enumerate(due.agency) if move.why.startswith(TASK)), default=-1)
-    if start < 0 or node is None or node.days is None:
-        return due_at(due.agency)
-    here = clockwork.at(instance.dossier.agency, node.role)
-    return _paused_again(due.agency[start + 1 :], here.days_after(due.agency[start].at, node.days), here)
-
-
-def _paused_again(moves: tuple[Move, ...], to: int, clockwork: Clockwork) -> int:
-    for move in moves:
-        if move.since:
-            to = clockwork.moved(to, move.since, move.at)
-    return to
-
-
-def _moved_to(moves: tuple[Move, ...], to: int, at: int, why: str) -> tuple[Move, ...]:
-    return moves if to == due_at(moves) else (*moves, Move(at, to, why))
+def _day_after(at: int) -> int:
+    return micros(datetime.combine(day_of(at) + timedelta(days=1), time(), VIETNAM))

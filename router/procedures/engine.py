@@ -16,9 +16,12 @@ from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
 from router.procedures.graph import Fit, Graph
-from router.procedures.instance import Child, Early, Event, Instance, LogLine
+from router.procedures.instance import Child, Due, Early, Event, Instance, LogLine
 from router.procedures.obligation import Settled, scope_of
+from router.procedures.recount import by_calendar
+from router.procedures.signs import APOLOGY_MISSING, MONEY_WAITS, PAYMENT_SUSPENDED, TASK_OVERDUE, made_good
 from router.procedures.status import DONE, TERMINAL, Status
+from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 
 TIMER_DUE: Final = "procedure.timer_due"
@@ -26,7 +29,6 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
-MONEY_WAITS: Final = "money_waits"
 UNKNOWN: Final = "its dossier is not known"
 #: Ends without a result by status, and what they are called where money is given back.
 GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
@@ -60,34 +62,6 @@ def repinned(definition: Definition, before: Instance) -> Instance:
     )
 
 
-def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> dict[str, int]:
-    """Every timer the instance wants, by name, with its due time in business time. They follow from its state."""
-    wanted: dict[str, int] = {}
-    agency = instance.dossier.agency
-    for token in instance.tokens:
-        node = definition.nodes[token.node]
-        if node.timeout is not None and not token.alerted:
-            here = clockwork.at(agency, node.role)
-            wanted[f"node:{token.id}"] = here.after(token.since, node.timeout.after)
-    for early in instance.early:
-        wanted[f"early:{early.id}"] = clockwork.at(agency).after(early.taken_at, money.patience(early, definition))
-    if definition.subject == "dossier":
-        if at := dues.overdue_timer(instance):
-            wanted["overdue"] = at
-        if at := dues.apology_timer(instance, clockwork):
-            wanted["apology"] = at
-    return wanted
-
-
-def by_calendar(definition: Definition, instance: Instance, clockwork: Clockwork, now: int) -> Instance:
-    """The instance with its due dates by today's calendar; one that is finished keeps those it was judged by."""
-    counted_by = instance.due.calendar
-    other = counted_by and counted_by != clockwork.calendar.version
-    if not other or definition.subject != "dossier" or instance.end_state or instance.dossier.finished_at:
-        return instance
-    return replace(instance, due=dues.recalculated(instance, definition, clockwork, now))
-
-
 def step(definition: Definition, instance: Instance, event: Event, clockwork: Clockwork, now: int) -> Step:
     """What an event, or a timer that came due, does to an instance. ``now`` is business time."""
     run = _Run(definition, by_calendar(definition, instance, clockwork, now), clockwork, now)
@@ -104,6 +78,7 @@ class _Run:
     clockwork: Clockwork
     now: int
     result: Step = field(init=False)
+    flags: list[str] = field(default_factory=list)  # of the event at hand, for its line in the log
 
     def __post_init__(self) -> None:
         self.result = Step(self.instance)
@@ -130,23 +105,10 @@ class _Run:
             self._tell_parent(instance)
         elif not instance.end_state and instance.closed_at:
             instance = replace(instance, closed_at=0)
-        self._clear_alerts(instance)
+        self.result.alerts += made_good(self.definition, self.result.instance, instance)
         self.result.instance = instance
         self.result.timers = timers(instance, self.definition, self.clockwork)
         return self.result
-
-    def _clear_alerts(self, after: Instance) -> None:
-        """What the step has made good: nodes that were left in time or late, money that has found its place."""
-        before, code = self.result.instance, self.instance.dossier.code
-        still = {token.id for token in after.tokens if token.alerted}
-        for token in before.tokens:
-            timeout = self.definition.nodes[token.node].timeout
-            if token.alerted and token.id not in still and timeout is not None and timeout.alert:
-                subject = f"{code} {token.id}".strip()
-                self.result.alerts.append(Alert(timeout.alert, subject, "", raised=False))
-        waited = any(early.alerted for early in before.early)
-        if waited and not any(early.alerted for early in after.early):
-            self.result.alerts.append(Alert(MONEY_WAITS, code, "", raised=False))
 
     # One event
 
@@ -220,7 +182,7 @@ class _Run:
         self.result.emissions += [signals.refund(code, agency, each, self.now) for each in settled.refunds]
         if after != before and (after or before):
             detail = f"{sum(after.values())} đồng: {settled.reason or ', '.join(after)}"
-            self.result.alerts.append(Alert("payment_suspended", code, detail, bool(after)))
+            self.result.alerts.append(Alert(PAYMENT_SUSPENDED, code, detail, bool(after)))
 
     def _seen(self, event: Event, verdict: Verdict) -> None:
         """What any event tells beside its effect: apologies, the last time the dossier was seen being processed."""
@@ -228,8 +190,8 @@ class _Run:
 
     def _others(self, event: Event) -> None:
         if event.type == "dossier.apology_sent":
-            self.instance = dossier.apologised(self.instance, event)
-            self.result.alerts.append(Alert("apology_missing", self.instance.dossier.code, "", raised=False))
+            self.instance, flag = dossier.apologised(self.instance, event)
+            self.flags += [flag] if flag else []
         if event.type == "document.sent" and not self.instance.parent:
             self._find_parent(event)
 
@@ -340,20 +302,42 @@ class _Run:
         if due is None or due > self.now:
             return Verdict.NOTED, "stale_timer"
         kind, _, rest = name.partition(":")
+        now, code = self.instance.due, self.instance.dossier.code
         match kind:
             case "node":
                 self._time_out(rest)
             case "early":
                 self._give_up(rest)
+            case "task":
+                self._due(replace(now, late=(*now.late, rest)))
+                self._alert(TASK_OVERDUE, f"{code} {rest}".strip(), f"due on {dues.day_of(dues.task_due(now, rest))}")
+            case "pause":
+                self._rested()
             case "overdue":
-                self.instance = replace(self.instance, due=replace(self.instance.due, detected_at=self.now))
+                self._due(replace(now, detected_at=self.now))
                 self.result.emissions.append(signals.overdue(self.instance, self.now))
             case _:
-                self.instance = replace(self.instance, due=replace(self.instance.due, alerted_at=self.now))
-                since = f"overdue since {dues.day_of(self.instance.due.detected_at)}"
-                self.result.alerts.append(Alert("apology_missing", self.instance.dossier.code, since))
+                self._due(replace(now, alerted_at=self.now))
+                self._alert(APOLOGY_MISSING, code, f"overdue since {dues.day_of(now.detected_at)}")
         self._clocks(self.now)
         return Verdict.APPLIED, name
+
+    def _rested(self) -> None:
+        """A status that stops the clock lasts longer than it may."""
+        limit = self.definition.pause_limits[self.instance.status]
+        self._due(replace(self.instance.due, pause_alerted=True))
+        if limit.alert:
+            self._alert(limit.alert, self.instance.dossier.code, f"status {self.instance.status}: {limit.after}")
+        if limit.to:
+            graph = self._graph(self.now)
+            graph.jump(limit.to)
+            self._settle(graph)
+
+    def _due(self, due: Due) -> None:
+        self.instance = replace(self.instance, due=due)
+
+    def _alert(self, name: str, subject: str, detail: str) -> None:
+        self.result.alerts.append(Alert(name, subject, detail))
 
     def _time_out(self, token_id: str) -> None:
         graph = self._graph(self.now)
@@ -363,7 +347,7 @@ class _Run:
         if timeout.alert:
             subject = f"{self.instance.dossier.code} {token_id}".strip()
             detail = f"{self.definition.nodes[token.node].title.vi}: {timeout.after}"
-            self.result.alerts.append(Alert(timeout.alert, subject, detail))
+            self._alert(timeout.alert, subject, detail)
         graph.time_out(token, timeout.to)
         self._settle(graph)
 
@@ -374,7 +358,7 @@ class _Run:
         if found.reason in money.WAITS and not found.alerted:
             self.instance = replace(self.instance, early=(*rest, found._replace(alerted=True)))
             subject, detail = self.instance.dossier.code, f"{found.event.type} {named}: {found.reason}"
-            self.result.alerts.append(Alert(MONEY_WAITS, subject, detail))
+            self._alert(MONEY_WAITS, subject, detail)
             return
         self.instance = replace(self.instance, early=rest)
         reference = str(found.event.facts.get("reference", ""))
@@ -409,7 +393,9 @@ class _Run:
             self.instance = replace(self.instance, due=replace(due, calendar=counted_by))
 
     def _log(self, event: Event, verdict: Verdict, reason: str) -> None:
-        flags = tuple(flag for flag in (reason, *dossier.warnings(self.instance, event, verdict)) if flag)
+        found = (reason, *self.flags, *dossier.warnings(self.instance, event, verdict))
+        flags = tuple(flag for flag in found if flag)
+        self.flags.clear()
         number = self.instance.events + len(self.result.log)
         self.result.log.append(LogLine(number, event, self.now, verdict, flags))
 

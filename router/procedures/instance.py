@@ -58,12 +58,15 @@ class Early(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A due date as it was set or moved: when, to what, and why. ``since``: a pause's beginning; ``at`` is its end."""
+    """A due date as it was set or moved: when, to what, and why. ``since``: a pause's beginning; ``at`` is its end.
+    ``task``: of the agencies' own dates, the token of the task whose date it is.
+    """
 
     at: int
     due: int
     why: str
     since: int = 0
+    task: str = ""
 
 
 class Child(NamedTuple):
@@ -75,16 +78,23 @@ class Child(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Both due dates with all their moves, and what stops or colours the clock."""
+    """Both due dates with all their moves, and what stops or colours the clock.
+
+    ``tasks`` are the tasks whose days run now, each with its own date among ``agency``; ``late`` those of them whose
+    date has passed. ``apologised`` is the whole due date (µs) that the last apology was for.
+    """
 
     whole: tuple[Move, ...] = ()
     agency: tuple[Move, ...] = ()
-    agency_node: str = ""
+    tasks: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
     claimed: int = 0  # what the one-stop last said of the whole
     paused_since: int = 0
     paused_why: str = ""
+    pause_alerted: bool = False
     detected_at: int = 0  # when it was found overdue
     apology_at: int = 0
+    apologised: int = 0
     alerted_at: int = 0  # when the missing apology was reported
     extended: bool = False
     calendar: str = ""

@@ -10,9 +10,10 @@ from router.ledger import instances, orders
 from router.ledger.rows import Order, OrderResult, Shard
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Step
-from router.procedures.engine import by_calendar, timers
 from router.procedures.library import Library
+from router.procedures.recount import by_calendar
 from router.procedures.rows import changes_of, instance_of
+from router.procedures.timetable import timers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

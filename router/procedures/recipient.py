@@ -18,12 +18,13 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, opened, repinned, step, timers
+from router.procedures.engine import TIMER_DUE, opened, repinned, step
 from router.procedures.facts import facts_of
 from router.procedures.instance import Event, Instance
 from router.procedures.library import Library, Used
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
+from router.procedures.timetable import timers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

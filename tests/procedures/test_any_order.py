@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.procedures.definition import Kind
-from router.procedures.engine import timers
 from router.procedures.obligation import NoticeState, balance
+from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 from tests.procedures.story import CLOCKWORK, Story, definition
 

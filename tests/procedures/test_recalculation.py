@@ -9,7 +9,7 @@ import pytest
 
 from router.procedures.calendar import load_calendar
 from router.procedures.dues import Clockwork, day_of, due_at
-from router.procedures.engine import by_calendar
+from router.procedures.recount import by_calendar
 from router.sdk.dates import VIETNAM
 from tests.procedures.story import Story
 
