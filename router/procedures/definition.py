@@ -123,11 +123,12 @@ class Edge(Part):
 
 
 class Timeout(Part):
-    """What follows when a node has been active so long: another node, an alert, or both."""
+    """What follows when a node has been active so long: another node, an alert, or both. ``compensate`` as on edges."""
 
     after: Span
     to: str = ""
     alert: str = ""
+    compensate: bool = False
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -148,7 +149,6 @@ class Compensation(Part):
 
     kind: Literal["undo", "correct", "notify", "none"]
     text: str = Field(min_length=1)
-    refund: bool = False
 
 
 class Node(Part):

@@ -332,6 +332,8 @@ class _Run:
             graph = self._graph(self.now)
             graph.jump(limit.to)
             self._settle(graph)
+        if limit.compensate:
+            self._compensate()
 
     def _due(self, due: Due) -> None:
         self.instance = replace(self.instance, due=due)
@@ -350,6 +352,8 @@ class _Run:
             self._alert(timeout.alert, subject, detail)
         graph.time_out(token, timeout.to)
         self._settle(graph)
+        if timeout.compensate:
+            self._compensate()
 
     def _give_up(self, named: str) -> None:
         """An early event whose window is over: refused. Money stays held while a person is told, and longer."""

@@ -11,8 +11,8 @@ from router.ledger.rows import State
 from router.masking import mask
 from router.procedures.definition import Definition, Kind, Node
 from router.procedures.dues import Clockwork, pause_of, task_due
-from router.procedures.timetable import timers
 from router.procedures.instance import Instance, Token
+from router.procedures.timetable import timers
 from router.reports.words import money
 
 #: What an unfinished delivery waits for.

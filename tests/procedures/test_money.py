@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from router.procedures.definition import Duration, Timeout
 from router.procedures.obligation import balance
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
@@ -141,3 +142,16 @@ def test_a_generation_that_is_asked_again_after_its_return_can_be_completed() ->
     story.notice("TB9", 1, 100)
     story.pays(100, "TB9")
     assert story.nodes == {"certificate"}
+
+
+def test_an_end_by_patience_may_give_back_as_an_edge_does() -> None:
+    story = paid()
+    shape = story.definition
+    patient = Timeout(after=Duration.read("5 working days"), to="stopped", compensate=True)
+    node = shape.nodes["certificate"].model_copy(update={"timeout": patient})
+    story.definition = shape.model_copy(update={"nodes": {**shape.nodes, "certificate": node}})
+    story.later(days=10)
+    assert (story.instance.end_state, refunds(story)) == ("stopped", 3_000_000)
+    assert len(story.emissions("procedure.compensation_requested")) == 3
+    assert story.pays(5, "TB1", reference="later") is Verdict.APPLIED
+    assert refunds(story) == 3_000_005
