@@ -16,10 +16,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from router.procedures.expression import Expression
 
-#: Working days of a procedure that ends on the day it is received (before 15:00), or on the next.
-SAME_DAY: Final = Fraction(0)
-
-
 _WORDS: Final = frozenset({"title", "source", "text"})
 
 
@@ -39,17 +35,31 @@ class Unit(StrEnum):
     """Units of a duration."""
 
     WORKING_DAYS = "working days"
+    WORKING_HOURS = "working hours"
     CALENDAR_DAYS = "calendar days"
     HOURS = "hours"
     MINUTES = "minutes"
-    NEXT_WORKING_DAY = "next working day"  # its end, 17:00
+    NEXT_WORKING_DAY = "next working day"  # its end
+    SAME_DAY = "same day"  # its end if begun early enough, else that of the next working day
 
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|calendar days?|hours?|minutes?)")
+_NAMED: Final = frozenset({Unit.NEXT_WORKING_DAY, Unit.SAME_DAY})
+_VIETNAMESE: Final = {
+    Unit.WORKING_DAYS: "ngày làm việc",
+    Unit.WORKING_HOURS: "giờ làm việc",
+    Unit.CALENDAR_DAYS: "ngày",
+    Unit.HOURS: "giờ",
+    Unit.MINUTES: "phút",
+    Unit.NEXT_WORKING_DAY: "ngày làm việc tiếp theo",
+    Unit.SAME_DAY: "trong ngày",
+}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|working hours?|calendar days?|hours?|minutes?)")
 
 
 class Duration(BaseModel):
-    """``5 working days``, ``30 calendar days``, ``4 hours``, ``30 minutes`` or ``next working day``."""
+    """``5 working days``, ``8 working hours``, ``30 calendar days``, ``4 hours``, ``30 minutes``, ``same day`` or
+    ``next working day``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,22 +69,41 @@ class Duration(BaseModel):
     @classmethod
     def read(cls, text: object) -> Duration:
         """Raises ``ValueError`` naming the forms."""
-        if text == Unit.NEXT_WORKING_DAY:
-            return cls(amount=Fraction(1), unit=Unit.NEXT_WORKING_DAY)
+        if text in _NAMED:
+            return cls(amount=Fraction(1), unit=Unit(str(text)))
         found = _DURATION.fullmatch(str(text))
         if found is None:
             raise ValueError(
-                "a duration is like `5 working days`, `30 calendar days`, `30 minutes`, `next working day`"
+                "a duration is like `5 working days`, `8 working hours`, `30 calendar days`, `30 minutes`, `same day`"
             )
         word = found[2] if found[2].endswith("s") else found[2] + "s"
         return cls(amount=Fraction(found[1]), unit=Unit(word))
 
     def __str__(self) -> str:
-        return str(self.unit) if self.unit is Unit.NEXT_WORKING_DAY else f"{self.amount} {self.unit}"
+        return str(self.unit) if self.unit in _NAMED else f"{float(self.amount):g} {self.unit}"
+
+    def words(self, lang: str) -> str:
+        """For people, in ``vi`` or ``en``."""
+        if lang != "vi":
+            return str(self)
+        return _VIETNAMESE[self.unit] if self.unit in _NAMED else f"{float(self.amount):g} {_VIETNAMESE[self.unit]}"
 
 
 def _duration(value: object) -> object:
     return value if isinstance(value, Duration) else Duration.read(value)
+
+
+def _allowance(value: object) -> object:
+    """A bare number of a budget means working days."""
+    if isinstance(value, Duration):
+        return value
+    try:
+        days = Fraction(str(value))
+    except ValueError:
+        return Duration.read(value)
+    if days <= 0:
+        raise ValueError("a budget is above 0, or `same day`")
+    return Duration(amount=days, unit=Unit.WORKING_DAYS)
 
 
 def _expression(value: object) -> object:
@@ -88,7 +117,7 @@ def _several(value: object) -> object:
 Guard = Annotated[Expression, BeforeValidator(_expression)]
 Span = Annotated[Duration, BeforeValidator(_duration)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Days = Annotated[Fraction, BeforeValidator(lambda value: SAME_DAY if value == "same day" else Fraction(str(value)))]
+Allowance = Annotated[Duration, BeforeValidator(_allowance)]
 
 
 class Part(BaseModel):
@@ -157,7 +186,7 @@ class Node(Part):
     kind: Kind
     title: Text
     role: str = ""
-    days: Days | None = None
+    days: Allowance | None = None
     clock: Literal["authority", "tax", "citizen", "agency", "nobody"] = "authority"
     edges: tuple[Edge, ...] = ()
     timeout: Timeout | None = None
@@ -192,7 +221,7 @@ class Definition(Part):
     source: str = Field(min_length=1)
     codes: Words = ()
     valid_from: date | None = None
-    budget: Days | None = None
+    budget: Allowance | None = None
     roles: Mapping[str, Text]
     variables: Mapping[str, bool | int | str | tuple[str, ...]] = {}
     start: Words
@@ -255,7 +284,7 @@ def plain(definition: Definition) -> dict[str, Any]:
         "title": definition.title.model_dump(),
         "subject": definition.subject,
         "codes": list(definition.codes),
-        "budget_working_days": _budget(definition.budget),
+        "budget": str(definition.budget) if definition.budget is not None else None,
         "source": definition.source,
         "nodes": {
             name: {"kind": node.kind.value, "role": node.role, "title": node.title.model_dump()}
@@ -263,9 +292,3 @@ def plain(definition: Definition) -> dict[str, Any]:
         },
         "ends": ends,
     }
-
-
-def _budget(days: Fraction | None) -> str | None:
-    if days is None:
-        return None
-    return "same day" if days == SAME_DAY else str(days)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.procedures.calendar import Calendar
-from router.procedures.definition import SAME_DAY, Definition, Duration, Node, Unit
+from router.procedures.definition import Definition, Duration, Node, Unit
 from router.procedures.instance import Due, Instance, Move
 from router.procedures.office import OfficeWeek, Place
 from router.procedures.status import PAUSED, TERMINAL, Status
@@ -64,6 +64,11 @@ class Clockwork(NamedTuple):
         match span.unit:
             case Unit.WORKING_DAYS:
                 return self.days_after(start, span.amount)
+            case Unit.WORKING_HOURS:
+                span_of_time = timedelta(microseconds=int(span.amount * 3_600 * _SECOND))
+                return micros(self.calendar.add_office_time(at, span_of_time, self.hours))
+            case Unit.SAME_DAY:
+                return micros(self.calendar.same_day_due(at, self.hours))
             case Unit.CALENDAR_DAYS:
                 return micros(self.calendar.add_calendar_days(at, int(span.amount)))
             case Unit.NEXT_WORKING_DAY:
@@ -74,9 +79,7 @@ class Clockwork(NamedTuple):
                 return start + int(span.amount * 60 * _SECOND)
 
     def days_after(self, start: int, days: Fraction) -> int:
-        """The instant so many working days later; ``SAME_DAY``: the end of that day, or of the next."""
-        if days == SAME_DAY:
-            return micros(self.calendar.same_day_due(local(start), self.hours))
+        """The instant so many working days later."""
         return micros(self.calendar.add_working_days(local(start), days, self.hours))
 
     def moved(self, due: int, since: int, until: int) -> int:
@@ -128,7 +131,7 @@ def due_at(moves: tuple[Move, ...]) -> int:
     return moves[-1].due if moves else 0
 
 
-def accepted(due: Due, clockwork: Clockwork, budget: Fraction | None, at: int, claimed: int) -> Due:
+def accepted(due: Due, clockwork: Clockwork, budget: Duration | None, at: int, claimed: int) -> Due:
     """The dossier is accepted: the one-stop's own due date, or the definition's budget from then on."""
     if due.whole:
         return due
@@ -136,7 +139,7 @@ def accepted(due: Due, clockwork: Clockwork, budget: Fraction | None, at: int, c
         return replace(due, whole=(Move(at, claimed, ONE_STOP),), claimed=claimed)
     if budget is None:
         return due
-    return replace(due, whole=(Move(at, clockwork.days_after(at, budget), ACCEPTED),))
+    return replace(due, whole=(Move(at, clockwork.after(at, budget), ACCEPTED),))
 
 
 def stated(due: Due, at: int, claimed: int, why: str = ONE_STOP) -> Due:
@@ -166,7 +169,7 @@ def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at:
     begun = []
     for token, node in running.items():
         if token not in due.tasks and node.days is not None:
-            end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
+            end = clockwork.at(instance.dossier.agency, node.role).after(at, node.days)
             begun.append(Move(at, end, TASK + token, task=token))
     late = tuple(token for token in due.late if token in running)
     return in_time(replace(due, tasks=tuple(running), late=late, agency=(*due.agency, *begun)))

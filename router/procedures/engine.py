@@ -29,6 +29,8 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
+MOST_EARLY: Final = 100  # early events of one instance; what more comes goes to a person
+TOO_MANY: Final = f"{MOST_EARLY} events wait already"
 UNKNOWN: Final = "its dossier is not known"
 #: Ends without a result by status, and what they are called where money is given back.
 GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
@@ -89,12 +91,16 @@ class _Run:
             self._log(event, *self._timer(str(event.facts.get("name", ""))))
         else:
             verdict, reason = self._judge(event)
+            if verdict is Verdict.EARLY and len(self.instance.early) >= MOST_EARLY:
+                verdict, reason = Verdict.ILLEGAL, TOO_MANY
             self._log(event, verdict, reason)
             if verdict is Verdict.EARLY:
                 early = (*self.instance.early, Early(event, self.now, reason or MISSING))
                 self.instance = replace(self.instance, early=early)
-            elif verdict is Verdict.ILLEGAL:
+                return  # what waits itself makes nothing else possible
+            if verdict is Verdict.ILLEGAL:
                 self.result.refused.append(Refused(event, reason))
+                return
         self._again()
 
     def finished(self) -> Step:
@@ -373,13 +379,12 @@ class _Run:
 
     def _again(self) -> None:
         """Early events that have become possible, oldest first, until none is left."""
-        progress = True
+        progress = bool(self.instance.early)
         while progress:
             progress = False
             for early in sorted(self.instance.early, key=lambda each: (each.event.occurred_at, each.taken_at)):
                 held = self.instance
-                rest = tuple(each for each in held.early if each != early)
-                self.instance = replace(held, early=rest)
+                self.instance = replace(held, early=tuple(each for each in held.early if each != early))
                 verdict, reason = self._judge(early.event)
                 if verdict is Verdict.EARLY:
                     self.instance = held
@@ -388,7 +393,6 @@ class _Run:
                 if verdict is Verdict.ILLEGAL:
                     self.result.refused.append(Refused(early.event, reason))
                 progress = True
-                break
 
     def _clocks(self, at: int) -> None:
         if self.definition.subject == "dossier":

@@ -47,7 +47,7 @@ def _whole_again(instance: Instance, definition: Definition, clockwork: Clockwor
         return due_at(moves)
     to = moves[start].due
     if moves[start].why == ACCEPTED and definition.budget is not None and began:
-        to = clockwork.days_after(began, definition.budget)
+        to = clockwork.after(began, definition.budget)
     return _paused_again(moves[start + 1 :], to, clockwork)
 
 
@@ -59,7 +59,7 @@ def _task_again(instance: Instance, definition: Definition, clockwork: Clockwork
     if start < 0 or node.days is None:
         return due_at(moves)
     here = clockwork.at(instance.dossier.agency, node.role)
-    return _paused_again(moves[start + 1 :], here.days_after(moves[start].at, node.days), here)
+    return _paused_again(moves[start + 1 :], here.after(moves[start].at, node.days), here)
 
 
 def _paused_again(moves: tuple[Move, ...], to: int, clockwork: Clockwork) -> int:

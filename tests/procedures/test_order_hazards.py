@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from router.procedures.dues import local
+from router.procedures.engine import MOST_EARLY, TOO_MANY, _Run
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 from tests.procedures.test_land_transfer import accepted, noticed, paid
@@ -75,3 +78,17 @@ def test_a_notice_that_is_repeated_is_noted() -> None:
     story = noticed()
     assert story.notice("TB1", 1, 2_500_000) is Verdict.NOTED
     assert story.nodes == {"payment"}
+
+
+def test_what_waits_is_bounded_and_judging_it_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    judge = _Run._judge
+    monkeypatch.setattr(_Run, "_judge", lambda run, event: judged.append(event.id) or judge(run, event))
+    story = accepted()
+    before = len(judged)
+    verdicts = [story.event("land.finished", end_state="0") for _ in range(MOST_EARLY + 5)]
+    assert verdicts.count(Verdict.EARLY) == len(story.instance.early) == MOST_EARLY
+    assert [each.why for each in story.refused] == [TOO_MANY] * 5
+    assert len(judged) - before == MOST_EARLY + 5
+    story.request(1)
+    assert len(judged) - before <= 3 * MOST_EARLY
