@@ -169,6 +169,21 @@ def warnings(instance: Instance, event: Event, verdict: Verdict) -> tuple[str, .
     return (INTEGRITY_WARNING,) if odd else ()
 
 
+def prepaid(instance: Instance, event: Event) -> Instance:
+    """A fee that is paid before reception: the dossier counts as submitted from then on."""
+    known = instance.dossier
+    if (
+        not event.type.startswith("payment.")
+        or known.accepted_at
+        or not known.received_at
+        or instance.finance.generation
+        or instance.finance.closed
+    ):
+        return instance
+    received_at = max(known.received_at, int(event.facts["paid_at"]))
+    return replace(instance, dossier=replace(known, received_at=received_at))
+
+
 def apologised(instance: Instance, event: Event) -> tuple[Instance, str]:
     """An apology was sent, for the due date as it stands; it may set a new date, once. With it a flag for the log if
     the date it names is not taken.

@@ -140,8 +140,9 @@ class _Run:
             return refusal
         if settled is not None:
             self._pay(settled)
-        if settled is not None and settled.verdict is Verdict.EARLY:
-            return settled.verdict, settled.reason
+            if settled.verdict is Verdict.EARLY:
+                return settled.verdict, settled.reason
+            self.instance = dossier.prepaid(self.instance, event)
         if status is Verdict.APPLIED or event.facts.get("status"):
             self.instance = dossier.applied(self.instance, event, status, self.clockwork, self.definition)
         self._seen(event, Verdict.APPLIED)
@@ -155,9 +156,8 @@ class _Run:
         self._clocks(min(event.occurred_at, self.now))
         if settled is not None:
             return settled.verdict, settled.reason
-        if fit is Fit.TAKEN or status is Verdict.APPLIED:
-            return Verdict.APPLIED, why
-        return Verdict.NOTED, why
+        moved = fit is Fit.TAKEN or status is Verdict.APPLIED
+        return (Verdict.APPLIED if moved else Verdict.NOTED), why
 
     def _unknown(self, event: Event) -> bool:
         """Whether nothing of its dossier is known yet: which definition it runs by is not either. Money is taken."""

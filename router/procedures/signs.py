@@ -16,9 +16,9 @@ TASK_OVERDUE: Final = "task_overdue"
 
 def made_good(definition: Definition, before: Instance, after: Instance) -> list[Alert]:
     """What a step has made good: nodes and tasks that were left at last, money that found its place, a pause that
-    ended, an apology that was sent or is owed no more.
+    ended, an apology that was sent or is owed no more. Alerts stand under the code that was known before the step.
     """
-    code, good = after.dossier.code, list[tuple[str, str]]()
+    code, good = before.dossier.code, list[tuple[str, str]]()
     still = {token.id for token in after.tokens if token.alerted}
     for token in before.tokens:
         timeout = definition.nodes[token.node].timeout if token.node in definition.nodes else None

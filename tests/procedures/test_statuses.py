@@ -82,3 +82,16 @@ def test_a_refusal_that_the_table_allows_ends_the_instance_wherever_it_stands(be
     assert story.status(3) is Verdict.APPLIED
     assert (story.instance.end_state, story.refused) == ("refused", [])
     assert story.instance.status in TERMINAL
+
+
+def test_a_fee_before_reception_begins_the_submission_anew() -> None:
+    story = Story("any_dossier")
+    story.status(1)
+    story.later(days=2)
+    story.pays(100_000)
+    assert story.instance.dossier.received_at == story.now
+    story.status(2)
+    submitted = story.instance.dossier.received_at
+    story.later(days=1)
+    story.pays(50_000)
+    assert story.instance.dossier.received_at == submitted
