@@ -244,7 +244,7 @@ def overdue_timer(instance: Instance) -> int:
 def task_timers(instance: Instance) -> dict[str, int]:
     """When each running task will be found late, by its token: the first moment of the day after its date."""
     due = instance.due
-    if due.paused_since or instance.end_state:
+    if due.paused_since or instance.end_state or instance.status == Status.NONE:
         return {}
     dates = {task: task_due(due, task) for task in due.tasks if task not in due.late}
     return {task: _day_after(at) for task, at in dates.items() if at}
