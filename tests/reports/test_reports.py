@@ -112,7 +112,7 @@ async def test_who_waits_for_the_tax_office_is_neither_overdue_nor_at_risk(ledge
     waiting |= {"status": 6, "paused_since": waiting["due_whole"] - 3 * day, "paused_status": 6}
     late |= {"status": 6, "paused_since": late["due_whole"] + 3 * day, "paused_status": 6}
     await load(ledger, [waiting, late])
-    reports = Reports(ledger, Today())
+    reports = Reports(ledger, Today(), CLOCKWORK)
     (whole,) = (await reports.statistics(Period.read("2025"), By.LEVEL))[-1:]
     assert (whole["pending"], whole["pending_overdue"], whole["paused"]) == (1, 1, 2)
     assert [row["code"] for row in await reports.at_risk(3, 10)] == [late["code"]]
