@@ -32,4 +32,22 @@ def made_good(definition: Definition, before: Instance, after: Instance) -> list
         good.append((limit.alert, code))
     if before.due.alerted_at and (not after.due.alerted_at or after.due.apologised != before.due.apologised):
         good.append((APOLOGY_MISSING, code))
-    return [Alert(name, subject, "", raised=False) for name, subject in good]
+    return [Alert(name, subject, "", raised=False) for name, subject in good] + _renamed(before, after)
+
+
+def _renamed(before: Instance, after: Instance) -> list[Alert]:
+    """Money's alerts that stand under the code of before (none, while the dossier was not known) go on under its new
+    one.
+    """
+    old, new = before.dossier.code, after.dossier.code
+    if old == new:
+        return []
+    told: list[Alert] = []
+    if before.finance.undecided:
+        told.append(Alert(PAYMENT_SUSPENDED, old, "", raised=False))
+    if undecided := after.finance.undecided:
+        told.append(Alert(PAYMENT_SUSPENDED, new, f"{sum(undecided.values())} đồng"))
+    waiting = [early.id for early in after.early if early.alerted]
+    if waiting:
+        told += [Alert(MONEY_WAITS, old, "", raised=False), Alert(MONEY_WAITS, new, ", ".join(waiting))]
+    return told
