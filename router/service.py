@@ -338,6 +338,8 @@ class Service:
         stack.push_async_callback(self.ledger.close)
         await self._register()
         await self._renew_routes()
+        if self.procedures is not None:
+            await self.procedures.check()
         for recipient in self.recipients:
             await recipient.connector.open()
             stack.push_async_callback(recipient.connector.close)

@@ -52,7 +52,7 @@ def list_definitions(config: ConfigOption = None, lang: LangOption = "vi", json:
             "version": each.version,
             "title": getattr(each.title, lang),
             "codes": ", ".join(each.codes),
-            "working_days": float(each.budget) if each.budget is not None else None,
+            "budget": each.budget.words(lang) if each.budget is not None else None,
             "nodes": len(each.nodes),
         }
         for each in sorted(_library(config).definitions.values(), key=lambda each: each.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,8 @@ from router.ledger.procedure_tables import dossier
 SOLVED: Final = (9, 10)
 CLOSED: Final = (3, 7)
 SUPPLEMENT: Final = 5
+_DAY: Final = 86_400_000_000  # µs
+_EAST: Final = 7 * 3_600_000_000  # of UTC; Vietnam has no summer time
 CHANNELS: Final = ("online", "counter", "postal")
 
 
@@ -52,8 +54,8 @@ def counts(conn: Connection, by: By, first: date, last: date, today: date, scope
     running = and_(pending, dated, d.status != SUPPLEMENT)
     classes: dict[str, ColumnElement[bool]] = {
         **_solved(solved),
-        "pending": and_(running, d.due_date >= today.isoformat()),
-        "pending_overdue": and_(running, d.due_date < today.isoformat()),
+        "pending": and_(running, ~passed(today)),
+        "pending_overdue": and_(running, passed(today)),
         "waiting_supplement": and_(pending, dated, d.status == SUPPLEMENT),
         "without_due": and_(~closed, ~dated),
         "closed": closed,
@@ -88,14 +90,14 @@ def flows(conn: Connection, by: By, first: date, last: date, until: int, scope: 
         **_solved(solved),
         "solved_without_due": and_(solved, ~dated),
         "closed": closed,
-        "open_in_time": and_(open_then, ~waited, dated, d.due_date >= end),
-        "open_overdue": and_(open_then, ~waited, dated, d.due_date < end),
+        "open_in_time": and_(open_then, ~waited, dated, ~passed(last)),
+        "open_overdue": and_(open_then, ~waited, dated, passed(last)),
         "open_supplement": waiting,
         "open_without_due": and_(open_then, ~waited, ~dated),
         "overdue_without_apology": and_(
             dated,
             d.apology_at.is_(None),
-            or_(and_(solved, d.finished_date > d.due_date), and_(open_then, ~waited, d.due_date < end)),
+            or_(and_(solved, d.finished_date > d.due_date), and_(open_then, ~waited, passed(last))),
         ),
         "extended": d.extended,
     }
@@ -109,12 +111,29 @@ def agencies(conn: Connection) -> list[str]:
 
 
 def at_risk(conn: Connection, until: date, limit: int, scope: Scope = ALL) -> list[Mapping[str, Any]]:
-    """Open dossiers due on a day or before, and overdue ones without an apology; by agency, the oldest date first."""
+    """Open dossiers due on a day or before, and overdue ones without an apology; by agency, the oldest date first.
+
+    A dossier that waits for others (paused) is among them only if its date had passed before the pause.
+    """
     d = dossier.c
     open_ones = and_(d.status.not_in((*SOLVED, *CLOSED)), d.due_date.is_not(None))
-    late = or_(d.due_date <= until.isoformat(), and_(d.overdue_detected_at.is_not(None), d.apology_at.is_(None)))
+    late = or_(passed(until + timedelta(days=1)), and_(d.overdue_detected_at.is_not(None), d.apology_at.is_(None)))
     query = _inside(select(dossier).where(open_ones, late), scope)
     return [dict(row._mapping) for row in conn.execute(query.order_by(d.agency, d.due_date, d.code).limit(limit))]
+
+
+def passed(today: date) -> ColumnElement[bool]:
+    """Whether the due date has passed by ``today``. While a dossier is paused its time stands still, and its date moves
+    only when the pause ends: then the day on which the pause began is the last that counts.
+    """
+    d = dossier.c
+    before_the_pause = or_(d.paused_since.is_(None), _day(d.due_whole) < _day(d.paused_since))
+    return and_(d.due_date < today.isoformat(), before_the_pause)
+
+
+def _day(at: ColumnElement[int]) -> ColumnElement[int]:
+    """The local day of an instant, as a number."""
+    return (at + _EAST) // _DAY
 
 
 def _solved(solved: ColumnElement[bool]) -> dict[str, ColumnElement[bool]]:

@@ -80,6 +80,14 @@ def due_timers(conn: Connection, *, now: int, limit: int) -> list[DueTimer]:
     return [DueTimer(row.key, row.name, row.version, row.due) for row in conn.execute(query)]
 
 
+def standing_timers(conn: Connection, keys: Collection[bytes]) -> dict[bytes, dict[str, int]]:
+    """The timers of these instances as they stand: by name, when each is due."""
+    found: dict[bytes, dict[str, int]] = {}
+    for row in conn.execute(select(timer).where(among(conn, timer.c.key, keys))):
+        found.setdefault(row.key, {})[row.name] = row.due
+    return found
+
+
 def drop_timers(conn: Connection, timers: Collection[DueTimer]) -> None:
     """Remove timers that have been turned into events."""
     for each in timers:
@@ -93,6 +101,13 @@ def page(conn: Connection, after: bytes, limit: int, *, open_only: bool = True) 
     if open_only:
         query = query.where(instance.c.closed_at.is_(None))
     return [Stored(row.key, row.version, row.state) for row in conn.execute(query)]
+
+
+def pinned(conn: Connection) -> list[tuple[str, int, str]]:
+    """Procedure, version and digest of every definition that open instances run by."""
+    digest = instance.c.state["digest"].as_string()
+    query = select(instance.c.procedure, instance.c.definition, digest).where(instance.c.closed_at.is_(None)).distinct()
+    return [(procedure, version, said or "") for procedure, version, said in conn.execute(query)]
 
 
 def log(conn: Connection, key: bytes) -> list[Mapping[str, Any]]:

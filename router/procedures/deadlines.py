@@ -17,12 +17,16 @@ class Standing(StrEnum):
     WAITING_SUPPLEMENT = "waiting_supplement"  # chờ bổ sung: counted apart
 
 
-def standing(*, due: date, finished: date | None, paused_for_supplement: bool, today: date) -> Standing:
-    """The class of a dossier on a day: finished ones by their end, others by today."""
+def standing(
+    *, due: date, finished: date | None, paused_for_supplement: bool, today: date, paused: date | None = None
+) -> Standing:
+    """The class of a dossier on a day: finished ones by their end, others by today, or by the day since which they are
+    ``paused``: their time stands still, and the due date moves when it goes on.
+    """
     if finished is not None:
         if finished < due:
             return Standing.EARLY
         return Standing.ON_TIME if finished == due else Standing.OVERDUE
     if paused_for_supplement:
         return Standing.WAITING_SUPPLEMENT
-    return Standing.PENDING_OVERDUE if due < today else Standing.PENDING
+    return Standing.PENDING_OVERDUE if due < min(paused or today, today) else Standing.PENDING

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from router.procedures.expression import Expression
 
-#: Working days of a procedure that ends on the day it is received (before 15:00), or on the next.
-SAME_DAY: Final = Fraction(0)
+_WORDS: Final = frozenset({"title", "source", "text"})
 
 
 class Kind(StrEnum):
@@ -33,17 +35,31 @@ class Unit(StrEnum):
     """Units of a duration."""
 
     WORKING_DAYS = "working days"
+    WORKING_HOURS = "working hours"
     CALENDAR_DAYS = "calendar days"
     HOURS = "hours"
     MINUTES = "minutes"
-    NEXT_WORKING_DAY = "next working day"  # its end, 17:00
+    NEXT_WORKING_DAY = "next working day"  # its end
+    SAME_DAY = "same day"  # its end if begun early enough, else that of the next working day
 
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|calendar days?|hours?|minutes?)")
+_NAMED: Final = frozenset({Unit.NEXT_WORKING_DAY, Unit.SAME_DAY})
+_VIETNAMESE: Final = {
+    Unit.WORKING_DAYS: "ngày làm việc",
+    Unit.WORKING_HOURS: "giờ làm việc",
+    Unit.CALENDAR_DAYS: "ngày",
+    Unit.HOURS: "giờ",
+    Unit.MINUTES: "phút",
+    Unit.NEXT_WORKING_DAY: "ngày làm việc tiếp theo",
+    Unit.SAME_DAY: "trong ngày",
+}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|working hours?|calendar days?|hours?|minutes?)")
 
 
 class Duration(BaseModel):
-    """``5 working days``, ``30 calendar days``, ``4 hours``, ``30 minutes`` or ``next working day``."""
+    """``5 working days``, ``8 working hours``, ``30 calendar days``, ``4 hours``, ``30 minutes``, ``same day`` or
+    ``next working day``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,22 +69,41 @@ class Duration(BaseModel):
     @classmethod
     def read(cls, text: object) -> Duration:
         """Raises ``ValueError`` naming the forms."""
-        if text == Unit.NEXT_WORKING_DAY:
-            return cls(amount=Fraction(1), unit=Unit.NEXT_WORKING_DAY)
+        if text in _NAMED:
+            return cls(amount=Fraction(1), unit=Unit(str(text)))
         found = _DURATION.fullmatch(str(text))
         if found is None:
             raise ValueError(
-                "a duration is like `5 working days`, `30 calendar days`, `30 minutes`, `next working day`"
+                "a duration is like `5 working days`, `8 working hours`, `30 calendar days`, `30 minutes`, `same day`"
             )
         word = found[2] if found[2].endswith("s") else found[2] + "s"
         return cls(amount=Fraction(found[1]), unit=Unit(word))
 
     def __str__(self) -> str:
-        return str(self.unit) if self.unit is Unit.NEXT_WORKING_DAY else f"{self.amount} {self.unit}"
+        return str(self.unit) if self.unit in _NAMED else f"{float(self.amount):g} {self.unit}"
+
+    def words(self, lang: str) -> str:
+        """For people, in ``vi`` or ``en``."""
+        if lang != "vi":
+            return str(self)
+        return _VIETNAMESE[self.unit] if self.unit in _NAMED else f"{float(self.amount):g} {_VIETNAMESE[self.unit]}"
 
 
 def _duration(value: object) -> object:
     return value if isinstance(value, Duration) else Duration.read(value)
+
+
+def _allowance(value: object) -> object:
+    """A bare number of a budget means working days."""
+    if isinstance(value, Duration):
+        return value
+    try:
+        days = Fraction(str(value))
+    except ValueError:
+        return Duration.read(value)
+    if days <= 0:
+        raise ValueError("a budget is above 0, or `same day`")
+    return Duration(amount=days, unit=Unit.WORKING_DAYS)
 
 
 def _expression(value: object) -> object:
@@ -82,7 +117,7 @@ def _several(value: object) -> object:
 Guard = Annotated[Expression, BeforeValidator(_expression)]
 Span = Annotated[Duration, BeforeValidator(_duration)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Days = Annotated[Fraction, BeforeValidator(lambda value: SAME_DAY if value == "same day" else Fraction(str(value)))]
+Allowance = Annotated[Duration, BeforeValidator(_allowance)]
 
 
 class Part(BaseModel):
@@ -117,11 +152,12 @@ class Edge(Part):
 
 
 class Timeout(Part):
-    """What follows when a node has been active so long: another node, an alert, or both."""
+    """What follows when a node has been active so long: another node, an alert, or both. ``compensate`` as on edges."""
 
     after: Span
     to: str = ""
     alert: str = ""
+    compensate: bool = False
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -130,12 +166,18 @@ class Timeout(Part):
         return self
 
 
+#: How long a status that stops the clock may last before someone is told: the window of a supplement, and of a stop.
+PAUSE_LIMITS: Final[Mapping[int, Timeout]] = {
+    5: Timeout(after=Duration.read("7 working days"), alert="supplement_late"),
+    8: Timeout(after=Duration.read("30 calendar days"), alert="stopped_long"),
+}
+
+
 class Compensation(Part):
     """What is done about a node's work when the dossier is withdrawn or its way is left: or why nothing is."""
 
     kind: Literal["undo", "correct", "notify", "none"]
     text: str = Field(min_length=1)
-    refund: bool = False
 
 
 class Node(Part):
@@ -144,7 +186,7 @@ class Node(Part):
     kind: Kind
     title: Text
     role: str = ""
-    days: Days | None = None
+    days: Allowance | None = None
     clock: Literal["authority", "tax", "citizen", "agency", "nobody"] = "authority"
     edges: tuple[Edge, ...] = ()
     timeout: Timeout | None = None
@@ -168,7 +210,8 @@ class Definition(Part):
     """A version of a procedure. ``codes`` are the national procedure codes that run by it (``*`` allowed at the end).
 
     ``anywhere`` edges apply whatever node is active, those ``from_end`` when the instance has ended. ``corrections``
-    say at which node an instance goes on after a correction to that status.
+    say at which node an instance goes on after a correction to that status. ``early_window`` is how long an event waits
+    for its predecessor, ``money_window`` how long money does, ``pause_limits`` how long a dossier may rest in a status.
     """
 
     procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -178,7 +221,7 @@ class Definition(Part):
     source: str = Field(min_length=1)
     codes: Words = ()
     valid_from: date | None = None
-    budget: Days | None = None
+    budget: Allowance | None = None
     roles: Mapping[str, Text]
     variables: Mapping[str, bool | int | str | tuple[str, ...]] = {}
     start: Words
@@ -187,12 +230,20 @@ class Definition(Part):
     from_end: tuple[Edge, ...] = ()
     noted: Words = ()
     corrections: Mapping[int, str] = {}
+    pause_limits: Mapping[int, Timeout] = PAUSE_LIMITS
+    money_window: Span = Duration(amount=Fraction(10), unit=Unit.WORKING_DAYS)
     early_window: Span = Duration(amount=Fraction(30), unit=Unit.MINUTES)
 
     @property
     def name(self) -> str:
         """``land_transfer/2``."""
         return f"{self.procedure}/{self.version}"
+
+    @cached_property
+    def digest(self) -> str:
+        """What it says, without its words for people: the same for a file in which only those were mended."""
+        said = json.dumps(_without_words(self.model_dump()), sort_keys=True, default=_text)
+        return sha256(said.encode()).hexdigest()[:16]
 
     def edges(self) -> Iterator[tuple[str, Edge]]:
         """Every edge with the node it leaves (empty for ``anywhere``, ``(end)`` for ``from_end``)."""
@@ -214,6 +265,16 @@ class Definition(Part):
         return frozenset(found)
 
 
+def _without_words(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _without_words(part) for name, part in value.items() if name not in _WORDS}
+    return [_without_words(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: object) -> str:
+    return value.text if isinstance(value, Expression) else str(value)
+
+
 def plain(definition: Definition) -> dict[str, Any]:
     """A definition as values that JSON can hold, for listings."""
     ends = {name: node.state for name, node in definition.nodes.items() if node.kind is Kind.END}
@@ -223,7 +284,7 @@ def plain(definition: Definition) -> dict[str, Any]:
         "title": definition.title.model_dump(),
         "subject": definition.subject,
         "codes": list(definition.codes),
-        "budget_working_days": _budget(definition.budget),
+        "budget": str(definition.budget) if definition.budget is not None else None,
         "source": definition.source,
         "nodes": {
             name: {"kind": node.kind.value, "role": node.role, "title": node.title.model_dump()}
@@ -231,9 +292,3 @@ def plain(definition: Definition) -> dict[str, Any]:
         },
         "ends": ends,
     }
-
-
-def _budget(days: Fraction | None) -> str | None:
-    if days is None:
-        return None
-    return "same day" if days == SAME_DAY else str(days)

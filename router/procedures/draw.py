@@ -16,8 +16,8 @@ _HEAD: Final = 190
 _LETTERS: Final = 26  # of 12 px that fit into a box, or into a lane's head
 _FONT: Final = "'Noto Sans','DejaVu Sans',sans-serif"
 _WORDS: Final = {
-    "vi": {"days": "ngày", "anywhere": "từ mọi bước", "": "Điều phối, kết thúc"},
-    "en": {"days": "days", "anywhere": "from any node", "": "Coordination, ends"},
+    "vi": {"anywhere": "từ mọi bước", "": "Điều phối, kết thúc"},
+    "en": {"anywhere": "from any node", "": "Coordination, ends"},
 }
 _AHEAD: Final = "#456"
 _BACK: Final = "#b0763a"
@@ -64,7 +64,7 @@ def as_text(definition: Definition, lang: str = "vi") -> str:
         lines += ["", f"── {getattr(definition.roles[role], lang) if role else '·'} " + "─" * 20]
         for name in mine:
             node = definition.nodes[name]
-            days = f", {float(node.days):g} {_WORDS[lang]['days']}" if node.days is not None else ""
+            days = f", {node.days.words(lang)}" if node.days is not None else ""
             lines.append(f"  {_MARKS[node.kind]} {name}: {getattr(node.title, lang)}{days}")
             lines += [f"      {words} → {to}" for words, to in _ways(node)]
     if definition.anywhere:
@@ -173,7 +173,7 @@ def _box(name: str, node: Node, place: tuple[int, int], anywhere: bool, lang: st
         f'<text x="{x + 8}" y="{y + 18 + 15 * line}">{escape(part)}</text>' for line, part in enumerate(lines)
     )
     told = [f"{_MARKS[node.kind]} {name}"]
-    told += [f"{float(node.days):g} {words['days']}"] if node.days is not None else []
+    told += [node.days.words(lang)] if node.days is not None else []
     told += [words["anywhere"]] if anywhere else []
     return (
         f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6" '

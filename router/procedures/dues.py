@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.procedures.calendar import Calendar
-from router.procedures.definition import SAME_DAY, Definition, Duration, Node, Unit
+from router.procedures.definition import Definition, Duration, Node, Unit
 from router.procedures.instance import Due, Instance, Move
 from router.procedures.office import OfficeWeek, Place
 from router.procedures.status import PAUSED, TERMINAL, Status
@@ -19,7 +19,14 @@ from router.procedures.status import PAUSED, TERMINAL, Status
 VIETNAM: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 CLOSING: Final = time(17, 0)
 _SECOND: Final = 1_000_000
-_STATED: Final = frozenset({"one-stop", "supplement", "extension"})  # moves that the one-stop has said
+
+# Why a due date is where it is, as stored with its moves. Those of ``SET`` begin it anew, others move it.
+ACCEPTED: Final = "accepted"
+ONE_STOP: Final = "one-stop"
+SUPPLEMENT: Final = "supplement"
+EXTENSION: Final = "extension"
+SET: Final = frozenset({ACCEPTED, ONE_STOP, SUPPLEMENT, EXTENSION})
+TASK: Final = "task "
 
 
 class PauseRule(StrEnum):
@@ -57,6 +64,11 @@ class Clockwork(NamedTuple):
         match span.unit:
             case Unit.WORKING_DAYS:
                 return self.days_after(start, span.amount)
+            case Unit.WORKING_HOURS:
+                span_of_time = timedelta(microseconds=int(span.amount * 3_600 * _SECOND))
+                return micros(self.calendar.add_office_time(at, span_of_time, self.hours))
+            case Unit.SAME_DAY:
+                return micros(self.calendar.same_day_due(at, self.hours))
             case Unit.CALENDAR_DAYS:
                 return micros(self.calendar.add_calendar_days(at, int(span.amount)))
             case Unit.NEXT_WORKING_DAY:
@@ -67,22 +79,28 @@ class Clockwork(NamedTuple):
                 return start + int(span.amount * 60 * _SECOND)
 
     def days_after(self, start: int, days: Fraction) -> int:
-        """The instant so many working days later; ``SAME_DAY``: the end of that day, or of the next."""
-        if days == SAME_DAY:
-            return micros(self.calendar.same_day_due(local(start), self.hours))
+        """The instant so many working days later."""
         return micros(self.calendar.add_working_days(local(start), days, self.hours))
 
     def moved(self, due: int, since: int, until: int) -> int:
-        """A due date after a pause."""
+        """A due date after a pause. Pauses add up: two of half a day move it as one of a whole day does."""
         if until <= since:
             return due
+        at = self._as_end(local(due))
         if self.pauses is PauseRule.CALENDAR:
-            at = local(due) + timedelta(microseconds=until - since)
+            at += timedelta(microseconds=until - since)
             if not self.calendar.hours_on(at.date(), self.hours).ranges:
                 at = datetime.combine(self.calendar.next_working_day(at.date(), self.hours), at.timetz())
             return micros(at)
         paused = self.calendar.working_time_between(local(since), local(until), self.hours)
-        return micros(self.calendar.add_office_time(local(due), paused, self.hours))
+        return micros(self.calendar.add_office_time(at, paused, self.hours)) if paused else due
+
+    def _as_end(self, due: datetime) -> datetime:
+        """A due date said as a day, by its midnight or a time before the office opens, is the end of that day."""
+        hours = self.calendar.hours_on(due.date(), self.hours).ranges
+        if hours and due.timetz().replace(tzinfo=None) <= hours[0][0]:
+            return self.calendar.closing(due.date(), self.hours)
+        return due
 
 
 def local(at: int) -> datetime:
@@ -100,23 +118,31 @@ def day_of(at: int) -> date:
     return local(at).date()
 
 
+def older(claimed: int, than: int) -> bool:
+    """Whether a claimed time is before another. Midnight is how sources say a day: it is compared as one."""
+    said = local(claimed)
+    if said.time() == time():
+        return said.date() < day_of(than)
+    return claimed < than
+
+
 def due_at(moves: tuple[Move, ...]) -> int:
     """Where a due date stands; 0 if there is none."""
     return moves[-1].due if moves else 0
 
 
-def accepted(due: Due, clockwork: Clockwork, budget: Fraction | None, at: int, claimed: int) -> Due:
+def accepted(due: Due, clockwork: Clockwork, budget: Duration | None, at: int, claimed: int) -> Due:
     """The dossier is accepted: the one-stop's own due date, or the definition's budget from then on."""
     if due.whole:
         return due
     if claimed:
-        return replace(due, whole=(Move(at, claimed, "one-stop"),), claimed=claimed)
+        return replace(due, whole=(Move(at, claimed, ONE_STOP),), claimed=claimed)
     if budget is None:
         return due
-    return replace(due, whole=(Move(at, clockwork.days_after(at, budget), "accepted"),))
+    return replace(due, whole=(Move(at, clockwork.after(at, budget), ACCEPTED),))
 
 
-def stated(due: Due, at: int, claimed: int, why: str = "one-stop") -> Due:
+def stated(due: Due, at: int, claimed: int, why: str = ONE_STOP) -> Due:
     """The one-stop says another due date than the last time it said one."""
     if not claimed or claimed == due.claimed:
         return due
@@ -126,54 +152,67 @@ def stated(due: Due, at: int, claimed: int, why: str = "one-stop") -> Due:
 
 
 def extended(due: Due, at: int, to: date) -> Due:
-    """An apology sets a new date: once."""
+    """An apology sets a new date: once, and a later one; else it stays as it is."""
     end = micros(datetime.combine(to, CLOSING, VIETNAM))
     if due.extended or not due.whole or end <= due_at(due.whole):
         return due
-    return replace(due, extended=True, detected_at=0, whole=(*due.whole, Move(at, end, "extension")))
+    return replace(due, extended=True, whole=(*due.whole, Move(at, end, EXTENSION)))
 
 
 def clocks(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
-    """Start or end a pause, and follow the task whose days run. ``at`` is when the step happened.
+    """Start or end a pause, and follow the tasks whose days run. ``at`` is when the step happened.
 
     The whole procedure is counted in the hours of the dossier's agency, a task in those of the office that has it.
     """
     due = _paused(instance, definition, clockwork, at)
-    task = _task(instance, definition)
-    if task is None:
-        return replace(due, agency_node="") if due.agency_node else due
-    token, node = task
-    if token == due.agency_node or node.days is None:
-        return due
-    end = clockwork.at(instance.dossier.agency, node.role).days_after(at, node.days)
-    fresh = Move(at, end, f"task {token}")
-    return replace(due, agency_node=token, agency=(*due.agency, fresh))
+    running = dict(_tasks(instance, definition))
+    begun = []
+    for token, node in running.items():
+        if token not in due.tasks and node.days is not None:
+            end = clockwork.at(instance.dossier.agency, node.role).after(at, node.days)
+            begun.append(Move(at, end, TASK + token, task=token))
+    late = tuple(token for token in due.late if token in running)
+    return in_time(replace(due, tasks=tuple(running), late=late, agency=(*due.agency, *begun)))
+
+
+def in_time(due: Due) -> Due:
+    """A date that was moved behind the day on which the dossier was found overdue may pass once more."""
+    if due.detected_at and day_of(due_at(due.whole)) >= day_of(due.detected_at):
+        return replace(due, detected_at=0, alerted_at=0)
+    return due
+
+
+def task_due(due: Due, task: str) -> int:
+    """Where the date of a task stands; 0 if it has none."""
+    return due_at(tuple(move for move in due.agency if move.task == task))
+
+
+def agency_due(due: Due) -> int:
+    """The next date of a task whose days run; 0 if there is none."""
+    return min((task_due(due, task) for task in due.tasks), default=0)
 
 
 def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
     due, why = instance.due, pause_of(instance, definition)
-    if why and not due.paused_since:
-        return replace(due, paused_since=at, paused_why=why)
-    if why or not due.paused_since:
+    if why == due.paused_why:
         return due
     since, reason = due.paused_since, due.paused_why
-    resumed = replace(due, paused_since=0, paused_why="")
-    if at <= since:
-        return resumed
-    agency, node = instance.dossier.agency, definition.nodes.get(due.agency_node.partition("[")[0])
-    own = clockwork.at(agency, node.role if node is not None else "")
-    return replace(
-        resumed,
-        whole=_pushed(due.whole, clockwork.at(agency), since, at, reason),
-        agency=_pushed(due.agency, own, since, at, reason) if due.agency_node else due.agency,
-    )
+    if since and at > since:
+        due = replace(due, whole=_pushed(due.whole, clockwork.at(instance.dossier.agency), since, at, reason))
+        for task in due.tasks:
+            here = clockwork.at(instance.dossier.agency, definition.nodes[task.partition("[")[0]].role)
+            mine = tuple(move for move in due.agency if move.task == task)
+            fresh = _pushed(mine, here, since, at, reason)[len(mine) :]
+            due = replace(due, agency=(*due.agency, *fresh))
+    return replace(due, paused_since=max(at, since) if why else 0, paused_why=why, pause_alerted=False)
 
 
 def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: int, why: str) -> tuple[Move, ...]:
-    if not moves or any(move.at >= since and move.why in ("supplement", "one-stop") for move in moves):
+    if not moves or any(move.at >= since and move.why in (SUPPLEMENT, ONE_STOP) for move in moves):
         return moves  # none yet, or the one-stop has said during the pause where it goes
-    to = clockwork.moved(moves[-1].due, since, until)
-    return moves if to == moves[-1].due else (*moves, Move(until, to, f"pause: {why}", since))
+    last = moves[-1]
+    to = clockwork.moved(last.due, since, until)
+    return moves if to == last.due else (*moves, Move(until, to, f"pause: {why}", since, last.task))
 
 
 def pause_of(instance: Instance, definition: Definition) -> str:
@@ -188,10 +227,9 @@ def pause_of(instance: Instance, definition: Definition) -> str:
     return ""
 
 
-def _task(instance: Instance, definition: Definition) -> tuple[str, Node] | None:
+def _tasks(instance: Instance, definition: Definition) -> list[tuple[str, Node]]:
     found = [(token.id, definition.nodes[token.node]) for token in instance.tokens]
-    tasks = [(name, node) for name, node in found if node.days is not None and node.clock == "authority"]
-    return tasks[-1] if tasks else None
+    return [(name, node) for name, node in found if node.days is not None and node.clock == "authority"]
 
 
 def overdue_timer(instance: Instance) -> int:
@@ -200,44 +238,30 @@ def overdue_timer(instance: Instance) -> int:
     finished = instance.dossier.finished_at or instance.end_state or instance.status in TERMINAL
     if finished or due.paused_since or due.detected_at or not due.whole or instance.status == Status.NONE:
         return 0
-    following = day_of(due_at(due.whole)) + timedelta(days=1)
-    return micros(datetime.combine(following, time(), VIETNAM))
+    return _day_after(due_at(due.whole))
+
+
+def task_timers(instance: Instance) -> dict[str, int]:
+    """When each running task will be found late, by its token: the first moment of the day after its date."""
+    due = instance.due
+    if due.paused_since or instance.end_state or instance.status == Status.NONE:
+        return {}
+    dates = {task: task_due(due, task) for task in due.tasks if task not in due.late}
+    return {task: _day_after(at) for task, at in dates.items() if at}
+
+
+def apology_owed(due: Due) -> bool:
+    """Whether the dossier is overdue and no apology was sent for the date that has passed."""
+    return bool(due.detected_at) and due.apologised != due_at(due.whole)
 
 
 def apology_timer(instance: Instance, clockwork: Clockwork) -> int:
     """When a missing apology is reported: one working day after the dossier was found overdue. 0: it is not owed."""
     due = instance.due
-    if not due.detected_at or due.apology_at or due.alerted_at:
+    if not apology_owed(due) or due.alerted_at:
         return 0
     return clockwork.at(instance.dossier.agency).days_after(due.detected_at, Fraction(1))
 
 
-def recalculated(instance: Instance, definition: Definition, clockwork: Clockwork, at: int) -> Due:
-    """Both due dates by another version of the calendar: their budgets counted again, their pauses as they were.
-
-    A date that the one-stop has set stays: it is the one-stop's.
-    """
-    due, agency = instance.due, instance.dossier.agency
-    counted = replace(due, calendar=clockwork.calendar.version)
-    here, began = clockwork.at(agency), instance.dossier.accepted_at
-    if due.whole and definition.budget is not None and began and not any(m.why in _STATED for m in due.whole):
-        whole = _recounted(due.whole, here, began, definition.budget, at)
-        counted = replace(counted, whole=whole)
-        if day_of(due_at(whole)) >= day_of(at):
-            counted = replace(counted, detected_at=0)
-    node = definition.nodes.get(due.agency_node.partition("[")[0])
-    tasks = [n for n, move in enumerate(due.agency) if move.why == f"task {due.agency_node}"]
-    if node is not None and node.days is not None and tasks:
-        mine = due.agency[tasks[-1] :]
-        again = _recounted(mine, clockwork.at(agency, node.role), mine[0].at, node.days, at)
-        counted = replace(counted, agency=(*due.agency[: tasks[-1]], *again))
-    return counted
-
-
-def _recounted(moves: tuple[Move, ...], clockwork: Clockwork, start: int, days: Fraction, at: int) -> tuple[Move, ...]:
-    to = clockwork.days_after(start, days)
-    for move in moves:
-        if move.since:
-            to = clockwork.moved(to, move.since, move.at)
-    version = clockwork.calendar.version
-    return moves if to == due_at(moves) else (*moves, Move(at, to, f"calendar {version}"))
+def _day_after(at: int) -> int:
+    return micros(datetime.combine(day_of(at) + timedelta(days=1), time(), VIETNAM))

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from router.procedures import dossier, dues, finance, signals
+from router.procedures import dossier, dues, finance, money, payments, signals
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.finance import Settled
 from router.procedures.graph import Fit, Graph
-from router.procedures.instance import Child, Early, Event, Instance, LogLine
-from router.procedures.status import DONE, TERMINAL
+from router.procedures.instance import Child, Due, Early, Event, Instance, LogLine
+from router.procedures.obligation import Settled, scope_of
+from router.procedures.recount import by_calendar
+from router.procedures.signs import APOLOGY_MISSING, MONEY_WAITS, PAYMENT_SUSPENDED, TASK_OVERDUE, made_good
+from router.procedures.status import DONE, TERMINAL, Status
+from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 
 TIMER_DUE: Final = "procedure.timer_due"
@@ -26,40 +29,44 @@ CHILD_OPENED: Final = "procedure.child_opened"
 CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
+MOST_EARLY: Final = 100  # early events of one instance; what more comes goes to a person
+TOO_MANY: Final = f"{MOST_EARLY} events wait already"
+UNKNOWN: Final = "its dossier is not known"
+#: Ends without a result by status, and what they are called where money is given back.
+GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
+#: The state of the end that a terminal status leads to when no edge speaks of it.
+END_OF: Final = {**GIVES_BACK, Status.RESULT_RETURNED: "returned"}
 RESULTS: Final = DONE | TERMINAL
 
 
 def opened(definition: Definition, now: int, key: str = "") -> Instance:
     """A new instance, at its start nodes."""
-    graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now)
+    graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now, now)
     graph.begin()
-    fresh = Instance(definition.procedure, definition.version, now, key, tokens=tuple(graph.tokens))
+    named = (definition.procedure, definition.version, now, definition.digest)
+    fresh = Instance(*named, key, tokens=tuple(graph.tokens))
     return replace(fresh, variables=graph.variables)
 
 
-def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> dict[str, int]:
-    """Every timer the instance wants, by name, with its due time in business time. They follow from its state."""
-    wanted: dict[str, int] = {}
-    agency = instance.dossier.agency
-    for token in instance.tokens:
-        node = definition.nodes[token.node]
-        if node.timeout is not None and not token.alerted:
-            here = clockwork.at(agency, node.role)
-            wanted[f"node:{token.id}"] = here.after(token.since, node.timeout.after)
-    window, here = definition.early_window, clockwork.at(agency)
-    for early in instance.early:
-        wanted[f"early:{early.event.source}/{early.event.id}"] = here.after(early.taken_at, window)
-    if definition.subject == "dossier":
-        if at := dues.overdue_timer(instance):
-            wanted["overdue"] = at
-        if at := dues.apology_timer(instance, clockwork):
-            wanted["apology"] = at
-    return wanted
+def repinned(definition: Definition, before: Instance) -> Instance:
+    """An instance that was not accepted yet, at the start of another definition; its money and facts stay."""
+    begun = opened(definition, before.opened_at, before.key)
+    return replace(
+        before,
+        procedure=begun.procedure,
+        definition=begun.definition,
+        digest=begun.digest,
+        tokens=begun.tokens,
+        passed=(),
+        arrived={},
+        forks={},
+        variables=begun.variables,
+    )
 
 
 def step(definition: Definition, instance: Instance, event: Event, clockwork: Clockwork, now: int) -> Step:
     """What an event, or a timer that came due, does to an instance. ``now`` is business time."""
-    run = _Run(definition, instance, clockwork, now)
+    run = _Run(definition, by_calendar(definition, instance, clockwork, now), clockwork, now)
     run.stimulus(event)
     return run.finished()
 
@@ -73,6 +80,7 @@ class _Run:
     clockwork: Clockwork
     now: int
     result: Step = field(init=False)
+    flags: list[str] = field(default_factory=list)  # of the event at hand, for its line in the log
 
     def __post_init__(self) -> None:
         self.result = Step(self.instance)
@@ -83,12 +91,16 @@ class _Run:
             self._log(event, *self._timer(str(event.facts.get("name", ""))))
         else:
             verdict, reason = self._judge(event)
+            if verdict is Verdict.EARLY and len(self.instance.early) >= MOST_EARLY:
+                verdict, reason = Verdict.ILLEGAL, TOO_MANY
             self._log(event, verdict, reason)
             if verdict is Verdict.EARLY:
                 early = (*self.instance.early, Early(event, self.now, reason or MISSING))
                 self.instance = replace(self.instance, early=early)
-            elif verdict is Verdict.ILLEGAL:
+                return  # what waits itself makes nothing else possible
+            if verdict is Verdict.ILLEGAL:
                 self.result.refused.append(Refused(event, reason))
+                return
         self._again()
 
     def finished(self) -> Step:
@@ -99,6 +111,7 @@ class _Run:
             self._tell_parent(instance)
         elif not instance.end_state and instance.closed_at:
             instance = replace(instance, closed_at=0)
+        self.result.alerts += made_good(self.definition, self.result.instance, instance)
         self.result.instance = instance
         self.result.timers = timers(instance, self.definition, self.clockwork)
         return self.result
@@ -109,36 +122,55 @@ class _Run:
         """Apply an event if it may be applied now; the verdict on it and why."""
         if event.type in (CHILD_OPENED, CHILD_ENDED):
             return self._child(event)
+        event = dossier.as_meant(self.instance, event)
+        if self._unknown(event):
+            return Verdict.EARLY, UNKNOWN
         status, why = dossier.judged(self.instance, event)
         if status in (Verdict.EARLY, Verdict.LATE_IGNORED, Verdict.ILLEGAL):
             self._seen(event, status)
             return status, why
-        graph = self._graph()
+        settled = money.settled(self.instance.finance, event)
+        graph = self._graph(min(event.occurred_at, self.now))
         scope = self._scope()
         fit, taken = graph.look(event, graph.scope(scope))
+        if settled is not None and settled.verdict in (Verdict.LATE_IGNORED, Verdict.NOTED):
+            self._pay(settled)  # stored with the money; a repeat, or word of a void generation, leads nowhere
+            return settled.verdict, settled.reason
         if (refusal := self._unfit(fit, status, event)) is not None:
             return refusal
-        money = self._money(event)
-        if money is not None and money.verdict is Verdict.EARLY:
-            return money.verdict, money.reason
-        if money is not None:
-            self._pay(money)
+        if settled is not None:
+            self._pay(settled)
+            if settled.verdict is Verdict.EARLY:
+                return settled.verdict, settled.reason
+            self.instance = dossier.prepaid(self.instance, event)
         if status is Verdict.APPLIED or event.facts.get("status"):
             self.instance = dossier.applied(self.instance, event, status, self.clockwork, self.definition)
         self._seen(event, Verdict.APPLIED)
+        self._close_money(status)
         if fit is Fit.TAKEN:
             graph.take(taken, event, graph.scope(scope))
-        elif status is Verdict.APPLIED and event.type == CORRECTED:
-            self._correct(graph, int(event.facts["status"]))
+        elif status is Verdict.APPLIED and (target := self._jump_for(event)):
+            graph.jump(target)
         self._settle(graph)
         self._others(event)
         self._clocks(min(event.occurred_at, self.now))
-        return self._verdict(status, fit, money, why)
+        if settled is not None:
+            return settled.verdict, settled.reason
+        moved = fit is Fit.TAKEN or status is Verdict.APPLIED
+        return (Verdict.APPLIED if moved else Verdict.NOTED), why
+
+    def _unknown(self, event: Event) -> bool:
+        """Whether nothing of its dossier is known yet: which definition it runs by is not either. Money is taken."""
+        mine = event.facts.get("status") is not None or event.type.startswith("payment.")
+        return self.definition.subject == "dossier" and not self.instance.status and not mine
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
         """A verdict of the graph alone: nothing of the event is applied."""
-        corrects = event.type == CORRECTED and status is Verdict.APPLIED
-        noted = status is Verdict.NOTED or event.type in self.definition.noted or self._moves_money(event)
+        target = self._jump_for(event) if status is Verdict.APPLIED else None
+        corrects = target is not None
+        if event.type == CORRECTED and status is Verdict.APPLIED and target is None and fit is not Fit.TAKEN:
+            return Verdict.ILLEGAL, f"{self.definition.name} has no end for status {event.facts['status']}"
+        noted = status is Verdict.NOTED or event.type in self.definition.noted or money.moves_money(event)
         if fit in (Fit.TAKEN, Fit.UNMENTIONED) or corrects:
             return None
         if fit is Fit.PASSED:
@@ -149,39 +181,14 @@ class _Run:
             return Verdict.EARLY, MISSING
         return Verdict.ILLEGAL, "ended" if self.instance.end_state else "not possible any more"
 
-    def _verdict(self, status: Verdict | None, fit: Fit, money: Settled | None, why: str) -> tuple[Verdict, str]:
-        if money is not None and money.verdict is not Verdict.NOTED:
-            return money.verdict, money.reason
-        if fit is Fit.TAKEN or status is Verdict.APPLIED:
-            return Verdict.APPLIED, why
-        return Verdict.NOTED, (money.reason if money is not None else "") or why
-
-    def _money(self, event: Event) -> Settled | None:
-        now, facts = self.instance.finance, event.facts
-        match event.type:
-            case "tax.obligation_requested":
-                return finance.requested(now, str(facts["number"]), int(facts["generation"]))
-            case "tax.obligation_returned":
-                return finance.returned(now, facts.get("generation"))
-            case "tax.notice_issued":
-                return finance.noticed(now, facts)
-            case "tax.obligation_completed":
-                return finance.completed(now, str(facts["notice"]), int(facts["amount"]))
-            case "payment.confirmed" | "payment.evidenced":
-                return finance.paid(now, facts)
-        return None
-
-    def _moves_money(self, event: Event) -> bool:
-        return event.type.startswith("payment.") or event.type in ("tax.notice_issued", "tax.obligation_completed")
-
     def _pay(self, settled: Settled) -> None:
-        before = self.instance.finance.suspended
+        before, after = self.instance.finance.undecided, settled.finance.undecided
         self.instance = replace(self.instance, finance=settled.finance)
         code, agency = self.instance.dossier.code, self.instance.dossier.agency
         self.result.emissions += [signals.refund(code, agency, each, self.now) for each in settled.refunds]
-        if bool(before) != bool(settled.finance.suspended):
-            detail = f"{settled.finance.suspended} đồng: {settled.reason}"
-            self.result.alerts.append(Alert("payment_suspended", code, detail, bool(settled.finance.suspended)))
+        if after != before and (after or before):
+            detail = f"{sum(after.values())} đồng: {settled.reason or ', '.join(after)}"
+            self.result.alerts.append(Alert(PAYMENT_SUSPENDED, code, detail, bool(after)))
 
     def _seen(self, event: Event, verdict: Verdict) -> None:
         """What any event tells beside its effect: apologies, the last time the dossier was seen being processed."""
@@ -189,18 +196,18 @@ class _Run:
 
     def _others(self, event: Event) -> None:
         if event.type == "dossier.apology_sent":
-            self.instance = dossier.apologised(self.instance, event)
-            self.result.alerts.append(Alert("apology_missing", self.instance.dossier.code, "", raised=False))
+            self.instance, flag = dossier.apologised(self.instance, event)
+            self.flags += [flag] if flag else []
         if event.type == "document.sent" and not self.instance.parent:
             self._find_parent(event)
 
     # The graph
 
-    def _graph(self) -> Graph:
+    def _graph(self, at: int) -> Graph:
         now = self.instance
         return Graph(
             self.definition, list(now.tokens), list(now.passed), dict(now.arrived), dict(now.forks),
-            dict(now.variables), now.end_state, self.now,
+            dict(now.variables), now.end_state, self.now, at,
         )  # fmt: skip
 
     def _settle(self, graph: Graph) -> None:
@@ -225,18 +232,40 @@ class _Run:
     def _compensate(self) -> None:
         """What was done is undone where the definition says so, the last thing first; money is given back."""
         self.result.emissions += signals.compensations(self.definition, self.instance, self.now)
-        self._pay(finance.withdrawn(self.instance.finance))
+        self._give_back(self.instance.end_state or "compensated")
 
-    def _correct(self, graph: Graph, status: int) -> None:
-        if (target := self.definition.corrections.get(status)) is not None:
-            graph.jump(target)
+    def _close_money(self, verdict: Verdict | None) -> None:
+        """Who is refused or withdraws owes nothing, whatever the definition says; after a correction it may again."""
+        closed = self.instance.finance.closed
+        if verdict is Verdict.APPLIED and self.instance.status in GIVES_BACK and not closed:
+            self._give_back(GIVES_BACK[Status(self.instance.status)])
+        elif verdict is Verdict.APPLIED and self.instance.status not in GIVES_BACK and closed:
+            self.instance = replace(self.instance, finance=finance.reopened(self.instance.finance))
+
+    def _give_back(self, reason: str) -> None:
+        self._pay(finance.given_back(self.instance.finance, reason))
+
+    def _jump_for(self, event: Event) -> str | None:
+        """The node at which the instance goes on although no edge leads there: after a correction, and at the end
+        that fits a refusal or withdrawal, which the law allows wherever a dossier stands. Empty: it stays where it is.
+        """
+        status = Status(event.facts.get("status") or 0)
+        ends = (name for name, node in self.definition.nodes.items() if node.state == END_OF.get(status, "-"))
+        if event.type != CORRECTED:
+            return next(ends, None) if status in GIVES_BACK else None
+        if (named := self.definition.corrections.get(status)) is not None:
+            return named
+        if status in TERMINAL:
+            return next(ends, None)
+        back = self.instance.end_state or status <= Status.ACCEPTED
+        return self.definition.start[0] if back else ""
 
     def _scope(self) -> Mapping[str, Mapping[str, Any]]:
         now = self.instance
         children = [child.ended for child in now.children]
         return {
             "dossier": {"status": now.status, "code": now.dossier.code, "accepted": bool(now.dossier.accepted_at)},
-            "finance": finance.scope_of(now.finance),
+            "finance": scope_of(now.finance),
             "children": {
                 "total": len(children),
                 "open": children.count(""),
@@ -254,7 +283,7 @@ class _Run:
         if known == Child(key, ended) or (known is not None and not ended):
             return Verdict.NOTED, ""
         self.instance = replace(self.instance, children=(*others, Child(key, ended)))
-        self._settle(self._graph())
+        self._settle(self._graph(self.now))
         return Verdict.APPLIED, ""
 
     def _living(self) -> list[Child]:
@@ -279,50 +308,83 @@ class _Run:
         if due is None or due > self.now:
             return Verdict.NOTED, "stale_timer"
         kind, _, rest = name.partition(":")
+        now, code = self.instance.due, self.instance.dossier.code
         match kind:
             case "node":
                 self._time_out(rest)
             case "early":
                 self._give_up(rest)
+            case "task":
+                self._due(replace(now, late=(*now.late, rest)))
+                self._alert(TASK_OVERDUE, f"{code} {rest}".strip(), f"due on {dues.day_of(dues.task_due(now, rest))}")
+            case "pause":
+                self._rested()
             case "overdue":
-                self.instance = replace(self.instance, due=replace(self.instance.due, detected_at=self.now))
+                self._due(replace(now, detected_at=self.now))
                 self.result.emissions.append(signals.overdue(self.instance, self.now))
             case _:
-                self.instance = replace(self.instance, due=replace(self.instance.due, alerted_at=self.now))
-                since = f"overdue since {dues.day_of(self.instance.due.detected_at)}"
-                self.result.alerts.append(Alert("apology_missing", self.instance.dossier.code, since))
+                self._due(replace(now, alerted_at=self.now))
+                self._alert(APOLOGY_MISSING, code, f"overdue since {dues.day_of(now.detected_at)}")
         self._clocks(self.now)
         return Verdict.APPLIED, name
 
+    def _rested(self) -> None:
+        """A status that stops the clock lasts longer than it may."""
+        limit = self.definition.pause_limits[self.instance.status]
+        self._due(replace(self.instance.due, pause_alerted=True))
+        if limit.alert:
+            self._alert(limit.alert, self.instance.dossier.code, f"status {self.instance.status}: {limit.after}")
+        if limit.to:
+            graph = self._graph(self.now)
+            graph.jump(limit.to)
+            self._settle(graph)
+        if limit.compensate:
+            self._compensate()
+
+    def _due(self, due: Due) -> None:
+        self.instance = replace(self.instance, due=due)
+
+    def _alert(self, name: str, subject: str, detail: str) -> None:
+        self.result.alerts.append(Alert(name, subject, detail))
+
     def _time_out(self, token_id: str) -> None:
-        graph = self._graph()
+        graph = self._graph(self.now)
         token = next(token for token in graph.tokens if token.id == token_id)
         timeout = self.definition.nodes[token.node].timeout
         assert timeout is not None  # or there was no timer of this name
         if timeout.alert:
             subject = f"{self.instance.dossier.code} {token_id}".strip()
             detail = f"{self.definition.nodes[token.node].title.vi}: {timeout.after}"
-            self.result.alerts.append(Alert(timeout.alert, subject, detail))
+            self._alert(timeout.alert, subject, detail)
         graph.time_out(token, timeout.to)
         self._settle(graph)
+        if timeout.compensate:
+            self._compensate()
 
     def _give_up(self, named: str) -> None:
-        """An early event whose window is over: refused, unless it has become legal."""
-        found = next(early for early in self.instance.early if f"{early.event.source}/{early.event.id}" == named)
+        """An early event whose window is over: refused. Money stays held while a person is told, and longer."""
+        found = next(early for early in self.instance.early if early.id == named)
         rest = tuple(early for early in self.instance.early if early is not found)
+        if found.reason in money.WAITS and not found.alerted:
+            self.instance = replace(self.instance, early=(*rest, found._replace(alerted=True)))
+            subject, detail = self.instance.dossier.code, f"{found.event.type} {named}: {found.reason}"
+            self._alert(MONEY_WAITS, subject, detail)
+            return
         self.instance = replace(self.instance, early=rest)
+        reference = str(found.event.facts.get("reference", ""))
+        held = payments.given_up(self.instance.finance, reference)
+        self._pay(Settled(held, Verdict.SUSPENDED, "window_over"))
         self._log(found.event, Verdict.ILLEGAL, "window_over")
         self.result.refused.append(Refused(found.event, found.reason))
 
     def _again(self) -> None:
         """Early events that have become possible, oldest first, until none is left."""
-        progress = True
+        progress = bool(self.instance.early)
         while progress:
             progress = False
             for early in sorted(self.instance.early, key=lambda each: (each.event.occurred_at, each.taken_at)):
                 held = self.instance
-                rest = tuple(each for each in held.early if each != early)
-                self.instance = replace(held, early=rest)
+                self.instance = replace(held, early=tuple(each for each in held.early if each != early))
                 verdict, reason = self._judge(early.event)
                 if verdict is Verdict.EARLY:
                     self.instance = held
@@ -331,15 +393,17 @@ class _Run:
                 if verdict is Verdict.ILLEGAL:
                     self.result.refused.append(Refused(early.event, reason))
                 progress = True
-                break
 
     def _clocks(self, at: int) -> None:
         if self.definition.subject == "dossier":
             due = dues.clocks(self.instance, self.definition, self.clockwork, at)
-            self.instance = replace(self.instance, due=replace(due, calendar=self.clockwork.calendar.version))
+            counted_by = due.calendar or (self.clockwork.calendar.version if due.whole or due.agency else "")
+            self.instance = replace(self.instance, due=replace(due, calendar=counted_by))
 
     def _log(self, event: Event, verdict: Verdict, reason: str) -> None:
-        flags = tuple(flag for flag in (reason, *dossier.warnings(self.instance, event, verdict)) if flag)
+        found = (reason, *self.flags, *dossier.warnings(self.instance, event, verdict))
+        flags = tuple(flag for flag in found if flag)
+        self.flags.clear()
         number = self.instance.events + len(self.result.log)
         self.result.log.append(LogLine(number, event, self.now, verdict, flags))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from router.procedures import dues
 from router.procedures.definition import Definition, Edge, Kind, Node
 from router.procedures.expression import Scope
 from router.procedures.instance import Event, Token
@@ -20,7 +21,7 @@ class Fit(StrEnum):
     UNMENTIONED = "unmentioned"  # no edge of the definition speaks of it
     TAKEN = "taken"  # an edge of an active node takes it
     EARLY = "early"  # a node that can still be reached would take it
-    PASSED = "passed"  # only nodes that were left would have taken it
+    PASSED = "passed"  # only nodes that were left would have taken it, or it tells of an earlier round
     NOWHERE = "nowhere"  # a node that cannot be reached any more
 
 
@@ -43,6 +44,7 @@ class Graph:
     variables: dict[str, Any]
     end_state: str
     now: int
+    at: int  # when the event that is judged occurred, by its source
     told: list[Edge] = field(default_factory=list)
     _moves: int = 0
 
@@ -126,10 +128,19 @@ class Graph:
         if "" in speaking or speaking & active & self._waiting(event, scope):
             return Fit.EARLY
         left = speaking & self._left(event, scope)
-        ahead = speaking & self.definition.reachable(active)
-        if ahead - left:
+        if self._ahead(speaking, left, event.occurred_at):
             return Fit.EARLY
         return Fit.PASSED if left else Fit.NOWHERE
+
+    def _ahead(self, speaking: set[str], left: set[str], occurred_at: int) -> bool:
+        """Whether a node that would take the event can still be reached: also one that was left, when its way leads
+        back there and the event is of this round, not a repeat of what an earlier one had.
+        """
+        for token in self.tokens:
+            ahead = speaking & self.definition.reachable(frozenset({token.node}))
+            if ahead - left or (ahead and not dues.older(occurred_at, token.told_at)):
+                return True
+        return False
 
     def _waiting(self, event: Event, scope: Scope) -> set[str]:
         """Active nodes with an edge that fits the event but is not ready, for the item that the event means."""
@@ -198,7 +209,7 @@ class Graph:
                 self._leave_everything()
                 self.end_state = node.state
             case _:
-                self.tokens.append(Token(name, item, self.now, forks))
+                self.tokens.append(Token(name, item, self.now, forks, told_at=self.at))
 
     def _fan_out(self, name: str, node: Node, item: str, forks: tuple[str, ...]) -> None:
         self.passed.append(name)
@@ -213,7 +224,7 @@ class Graph:
         for branch, each in begun:
             self._enter(branch, each, inside)
         if not begun:
-            self.tokens.append(Token(self._joined(name), "", self.now, forks))
+            self.tokens.append(Token(self._joined(name), "", self.now, forks, told_at=self.at))
 
     def _joined(self, fork: str) -> str:
         return next(name for name, node in self.definition.nodes.items() if node.kind is Kind.JOIN and node.of == fork)
@@ -227,7 +238,7 @@ class Graph:
         for token in [each for each in self.tokens if node.of in each.forks]:
             self._leave(token)
         outer = forks[: forks.index(node.of)] if node.of in forks else ()
-        self.tokens.append(Token(name, "", self.now, outer))
+        self.tokens.append(Token(name, "", self.now, outer, told_at=self.at))
 
     def _node(self, token: Token) -> Node:
         return self.definition.nodes[token.node]

@@ -8,18 +8,21 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from router.procedures.finance import Finance
+from router.procedures.obligation import Finance
 from router.procedures.verdict import Verdict
 
 
 class Token(NamedTuple):
-    """A node that is active, for one item of a branch or for none. ``forks`` are the fan-outs it came through."""
+    """A node that is active, for one item of a branch or for none, since ``since``. ``forks`` are the fan-outs it came
+    through; ``told_at`` is when, by its source, the event occurred that brought it here.
+    """
 
     node: str
     item: str
     since: int
     forks: tuple[str, ...] = ()
     alerted: bool = False
+    told_at: int = 0
 
     @property
     def id(self) -> str:
@@ -41,20 +44,29 @@ class Event(NamedTuple):
 
 
 class Early(NamedTuple):
-    """An event that was taken and waits for its predecessor, since ``taken_at``."""
+    """An event that was taken and waits for its predecessor, since ``taken_at``; ``alerted``: a person knows of it."""
 
     event: Event
     taken_at: int
     reason: str = ""
+    alerted: bool = False
+
+    @property
+    def id(self) -> str:
+        """``source/id`` of the event."""
+        return f"{self.event.source}/{self.event.id}"
 
 
 class Move(NamedTuple):
-    """A due date as it was set or moved: when, to what, and why. ``since``: a pause's beginning; ``at`` is its end."""
+    """A due date as it was set or moved: when, to what, and why. ``since``: a pause's beginning; ``at`` is its end.
+    ``task``: of the agencies' own dates, the token of the task whose date it is.
+    """
 
     at: int
     due: int
     why: str
     since: int = 0
+    task: str = ""
 
 
 class Child(NamedTuple):
@@ -66,16 +78,23 @@ class Child(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Both due dates with all their moves, and what stops or colours the clock."""
+    """Both due dates with all their moves, and what stops or colours the clock.
+
+    ``tasks`` are the tasks whose days run now, each with its own date among ``agency``; ``late`` those of them whose
+    date has passed. ``apologised`` is the whole due date (µs) that the last apology was for.
+    """
 
     whole: tuple[Move, ...] = ()
     agency: tuple[Move, ...] = ()
-    agency_node: str = ""
+    tasks: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
     claimed: int = 0  # what the one-stop last said of the whole
     paused_since: int = 0
     paused_why: str = ""
+    pause_alerted: bool = False
     detected_at: int = 0  # when it was found overdue
     apology_at: int = 0
+    apologised: int = 0
     alerted_at: int = 0  # when the missing apology was reported
     extended: bool = False
     calendar: str = ""
@@ -102,7 +121,8 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A run. ``definition`` is the pinned version; ``events`` counts the lines of its log; ``version`` its row's.
+    """A run. ``definition`` is the pinned version, ``digest`` what it said then; ``events`` counts the lines of its
+    log; ``version`` is its row's.
 
     ``passed`` are ids of tokens that moved on, oldest first; ``arrived`` how many came to each join; ``forks`` how many
     branches each fan-out began.
@@ -111,6 +131,7 @@ class Instance:
     procedure: str
     definition: int
     opened_at: int
+    digest: str = ""
     key: str = ""  # of the dossier or document, a UUID as text
     status: int = 0
     status_at: int = 0

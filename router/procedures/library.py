@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 
 from router.errors import ConfigError
 from router.procedures.definition import Definition
 
 ANY: Final = "any_dossier"
 DOCUMENT: Final = "official_document"
+
+
+class Used(NamedTuple):
+    """A version that open instances run by, and its digest when they were pinned."""
+
+    procedure: str
+    version: int
+    digest: str
 
 
 class Library:
@@ -27,6 +35,23 @@ class Library:
     def pinned(self, procedure: str, version: int) -> Definition:
         """The version an instance is pinned to. Raises ``KeyError`` if this release does not have it any more."""
         return self.definitions[procedure, version]
+
+    def require(self, used: Iterable[Used]) -> None:
+        """Raises ``ConfigError`` for a version that open instances run by and that is not there or says other things
+        than when they were pinned to it.
+        """
+        for each in used:
+            name, found = f"{each.procedure}/{each.version}", self.definitions.get((each.procedure, each.version))
+            if found is None:
+                raise ConfigError(
+                    f"open dossiers run by definition {name}, which is not there",
+                    key="procedures.definitions", expected=f"the file of {name}, until its last dossier is closed",
+                )  # fmt: skip
+            if each.digest and each.digest != found.digest:
+                raise ConfigError(
+                    f"definition {name} was changed while dossiers run by it",
+                    key="procedures.definitions", expected=f"{name} as it was, and the change as a new version",
+                )  # fmt: skip
 
     def newest(self, procedure: str, day: date) -> Definition | None:
         """The newest version of a procedure that is valid on a day."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from router.events import partition_of
 from router.ledger import instances, orders
 from router.ledger.rows import Order, OrderResult, Shard
-from router.procedures import dues
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Step
-from router.procedures.engine import timers
 from router.procedures.library import Library
+from router.procedures.recount import by_calendar
 from router.procedures.rows import changes_of, instance_of
+from router.procedures.timetable import timers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,9 +31,11 @@ def recalculate(
     partitions = int(order.args["partitions"])
     after, moved = bytes.fromhex(str(order.args.get("after", ""))), int(order.args.get("moved", 0))
     page = instances.page(conn, after, PAGE)
+    standing = instances.standing_timers(conn, [stored.key for stored in page])
     for stored in page:
         if partition_of(stored.key, partitions) == shard.partition:
-            moved += _one(conn, stored, library, clockwork, level_of, now)
+            timers_now = standing.get(stored.key, {})
+            moved += _one(conn, stored, timers_now, library, clockwork, level_of, now)
     if len(page) < PAGE:
         return OrderResult(True, f"{moved} due dates moved by calendar {clockwork.calendar.version}")
     args = {**order.args, "after": page[-1].key.hex(), "moved": moved}
@@ -43,16 +44,14 @@ def recalculate(
 
 
 def _one(
-    conn: Connection, stored: instances.Stored, library: Library, clockwork: Clockwork,
+    conn: Connection, stored: instances.Stored, standing: Mapping[str, int], library: Library, clockwork: Clockwork,
     level_of: Callable[[str], str], now: int,
 ) -> int:  # fmt: skip
     before = instance_of(stored)
     definition = library.pinned(before.procedure, before.definition)
-    if definition.subject != "dossier" or before.due.calendar == clockwork.calendar.version:
-        return 0
-    due = dues.recalculated(before, definition, clockwork, now)
-    after = replace(before, due=due)
+    after = by_calendar(definition, before, clockwork, now)
     step = Step(after, timers=timers(after, definition, clockwork))
-    standing = timers(before, definition, clockwork)
+    if after == before and step.timers == standing:
+        return 0
     instances.write(conn, changes_of(stored.key, before, standing, step, level_of))
-    return len(due.whole) + len(due.agency) - len(before.due.whole) - len(before.due.agency)
+    return len(after.due.whole) + len(after.due.agency) - len(before.due.whole) - len(before.due.agency)

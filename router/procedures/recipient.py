@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +18,13 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, opened, step, timers
+from router.procedures.engine import TIMER_DUE, opened, repinned, step
 from router.procedures.facts import facts_of
 from router.procedures.instance import Event, Instance
-from router.procedures.library import Library
+from router.procedures.library import Library, Used
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
-from router.procedures.status import Status
+from router.procedures.timetable import timers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,16 +54,26 @@ class Procedures:
         """Its name; its topic is ``lgsp.to.procedures``."""
         return PROCEDURES
 
+    async def check(self) -> None:
+        """Raises ``ConfigError`` if a definition that open instances run by is missing, or says other things now."""
+        used = await self._ledger.read(instances.pinned)
+        self._library.require(Used(*each) for each in used)
+
     async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """A step for each work. Raises the codec's errors for a payload that cannot be read."""
         keys = {work.delivery.key for work in works}
-        found = await self._ledger.read(lambda conn: instances.load(conn, keys))
+        found, standing = await self._ledger.read(
+            lambda conn: (instances.load(conn, keys), instances.standing_timers(conn, keys))
+        )
         now = dues.micros(self._clock.business())
         steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
         urgent = await self._urgent(works, steps)
-        return [self._effect(shard, work, made, originals, urgent) for work, made in zip(works, steps, strict=True)]
+        return [
+            self._effect(shard, work, made, originals, standing.get(work.delivery.key, {}), urgent)
+            for work, made in zip(works, steps, strict=True)
+        ]
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
         """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
@@ -80,7 +89,8 @@ class Procedures:
             return None  # of an instance that is gone
         key = str(UUID(bytes=work.delivery.key))
         definition, instance = self._pinned(event, before, text_header(work.body.headers, CE_PROCEDURE), key, now)
-        return before, definition, step(definition, instance, event, self._clockwork, now)
+        made = step(definition, instance, event, self._clockwork, now)
+        return instance if before is not None else None, definition, made
 
     def _event(self, shard: Shard, work: LocalWork) -> Event:
         delivery, headers = work.delivery, work.body.headers
@@ -94,28 +104,29 @@ class Procedures:
     def _pinned(
         self, event: Event, before: Instance | None, procedure: str, key: str, now: int
     ) -> tuple[Definition, Instance]:
-        """The definition an instance runs by: chosen by what is known until acceptance, pinned from then on."""
-        day = dues.day_of(now)
-        if event.type.startswith("document.") or (before is not None and before.procedure == "official_document"):
-            definition = self._library.for_document(day)
-            fresh = before is None
-        else:
-            code = str(event.facts.get("procedure") or procedure or (before.dossier.procedure if before else ""))
-            definition = self._library.for_dossier(code, day)
-            fresh = before is None or (before.status <= Status.SUBMITTED and not before.passed)
-        if before is not None and not fresh:
+        """The definition an instance runs by: pinned by the day of acceptance, until then chosen by what is known."""
+        if before is not None and (before.dossier.accepted_at or before.end_state):
             return self._library.pinned(before.procedure, before.definition), before
+        known = self._library.pinned(before.procedure, before.definition) if before is not None else None
+        if known is not None and known.subject == "document":
+            return known, before or opened(known, now, key)
+        day = dues.day_of(int(event.facts.get("accepted_at") or min(event.occurred_at, now)))
+        if known is None and event.type.startswith(("document.", "procedure.")):
+            definition = self._library.for_document(day)
+        else:
+            stated = event.facts.get("procedure") or (before.dossier.procedure if before else "")
+            definition = self._library.for_dossier(str(stated or procedure), day)
         if before is None:
             return definition, opened(definition, now, key)
-        begun = opened(definition, before.opened_at, key)
-        kept = replace(
-            before,
-            procedure=begun.procedure,
-            definition=begun.definition,
-            tokens=begun.tokens,
-            variables=begun.variables,
-        )
-        return definition, kept
+        return definition, before if definition is known else repinned(definition, before)
+
+    def _under_way(self, before: Instance | None, definition: Definition, stored: Mapping[str, int]) -> dict[str, int]:
+        """Timers whose row has become an event that is still to come: they need no second row."""
+        if before is None:
+            return {}
+        now = dues.micros(self._clock.business())
+        wanted = timers(before, definition, self._clockwork)
+        return {name: due for name, due in wanted.items() if due <= now and name not in stored}
 
     async def _urgent(
         self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
@@ -144,14 +155,15 @@ class Procedures:
         work: LocalWork,
         made: tuple[Instance | None, Definition, Step] | None,
         originals: Mapping[tuple[int, int], emissions.Original],
+        stored: Mapping[str, int],
         urgent: frozenset[bytes],
     ) -> LocalEffect:
         if made is None:
             return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
         before, definition, result = made
-        standing = timers(before, definition, self._clockwork) if before is not None else {}
-        if work.delivery.event_type == TIMER_DUE:
-            standing.pop(_timer_of(result), None)  # its row went when it became this event
+        standing = {**stored, **self._under_way(before, definition, stored)}
+        if work.delivery.event_type == TIMER_DUE and (name := _timer_of(result)) not in stored:
+            standing.pop(name, None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
         sent: list[Emission] = [
             emissions.emitted(shard, work, number, emit, self._encode, self._clock.business(), urgent)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from router.ledger.instances import Changes, Stored
-from router.procedures.dues import day_of, due_at
+from router.procedures.dues import agency_due, apology_owed, day_of, due_at
 from router.procedures.effects import Step
 from router.procedures.instance import Instance, LogLine, Move, from_json, to_json
 from router.procedures.status import PAUSED, Status
@@ -63,7 +63,7 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
         "received_at": known.received_at,
         "received_date": day_of(known.received_at).isoformat(),
         "accepted_at": known.accepted_at or None,
-        "due_agency": due_at(due.agency) or None,
+        "due_agency": agency_due(due) or None,
         "due_whole": whole or None,
         "due_date": day_of(whole).isoformat() if whole else None,
         "finished_at": known.finished_at or None,
@@ -73,7 +73,7 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
         "paused_status": paused,
         "supplement_rounds": known.supplement_rounds,
         "overdue_detected_at": due.detected_at or None,
-        "apology_at": due.apology_at or None,
+        "apology_at": None if apology_owed(due) else due.apology_at or None,
         "extended": due.extended,
         "integrity_warning": known.integrity_warning,
         "calendar": due.calendar,

@@ -9,8 +9,8 @@ from router.events import key_of
 from router.procedures import dues
 from router.procedures.definition import Definition
 from router.procedures.effects import Emit
-from router.procedures.finance import Refund
 from router.procedures.instance import Child, Instance
+from router.procedures.obligation import Refund
 from router.sdk.inbound import DOCUMENT_ID
 
 RECALL: Final = "procedure.recall_requested"

@@ -11,7 +11,7 @@ from router.ledger import life as ledger_life
 from router.ledger.life import At, Life, life
 from router.masking import mask
 from router.ports import Ledger
-from router.procedures.dues import Clockwork, day_of, due_at
+from router.procedures.dues import Clockwork, agency_due, day_of, due_at
 from router.procedures.facts import facts_of
 from router.procedures.instance import Instance
 from router.procedures.library import Library
@@ -73,7 +73,7 @@ class Dossiers:
                 "status": status(instance.status),
                 "ended": instance.end_state,
                 "due_date": _date(due_at(due.whole)),
-                "due_date_of_the_agency": _date(due_at(due.agency)),
+                "due_date_of_the_agency": _date(agency_due(due)),
                 "paused": due.paused_why,
                 "overdue_since": _date(due.detected_at),
                 "apology": _date(due.apology_at),

@@ -10,9 +10,9 @@ from router.ledger.query import Named
 from router.ledger.rows import State
 from router.masking import mask
 from router.procedures.definition import Definition, Kind, Node
-from router.procedures.dues import Clockwork, due_at, pause_of
-from router.procedures.engine import timers
+from router.procedures.dues import Clockwork, pause_of, task_due
 from router.procedures.instance import Instance, Token
+from router.procedures.timetable import timers
 from router.reports.words import money
 
 #: What an unfinished delivery waits for.
@@ -43,7 +43,7 @@ def of_instance(instance: Instance, definition: Definition, clockwork: Clockwork
         node = definition.nodes[token.node]
         if node.kind is Kind.END:
             continue
-        own = due_at(instance.due.agency) if instance.due.agency_node == token.id else 0
+        own = task_due(instance.due, token.id) if token.id in instance.due.tasks else 0
         yield Wait(
             token.id,
             f"{getattr(node.title, lang)}: {_events(node) or 'what comes before'}",

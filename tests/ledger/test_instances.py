@@ -131,7 +131,7 @@ async def test_an_accepted_dossier_becomes_an_instance_with_its_log_its_clock_an
     (facts,) = await desk.rows(dossier)
     assert (facts.code, facts.channel, facts.service_level, facts.level) == (CODE, "online", "full", "commune")
     assert facts.due_date == "2025-08-21"
-    assert {each.name for each in await desk.rows(timer)} == {"overdue"}
+    assert {each.name for each in await desk.rows(timer)} == {"overdue", "task:reception"}
     assert [(move.kind, move.why) for move in await desk.rows(due_move)] == [
         ("agency", "task reception"),
         ("whole", "accepted"),
@@ -174,8 +174,8 @@ async def test_a_timer_that_came_due_is_one_event_on_its_key_and_only_under_the_
     assert await sweep.sweep(lease) == 0  # nothing is due yet
     desk.clock.at = START + timedelta(days=30)
     assert await sweep.sweep(replace_epoch(lease)) == 0
-    assert await sweep.sweep(lease) == 1
-    ((_, emission),) = await bare.read(lambda conn: outbox.pending(conn, [LEASE], 10))
+    assert await sweep.sweep(lease) == 2
+    _, (_, emission) = await bare.read(lambda conn: outbox.pending(conn, [LEASE], 10))
     assert (emission.topic, emission.key) == (topic_of(PROCEDURES), KEY)
     assert text_header(emission.headers, CE_PRIORITY) == ("urgent" if urgent else ""), "the class of its key"
     assert await desk.rows(timer) == []
@@ -229,6 +229,32 @@ async def test_a_changed_calendar_moves_open_due_dates_with_the_reason(bare: Led
         "accepted",
         f"calendar {version}",
     ]
+
+
+async def test_timers_that_become_earlier_by_a_new_calendar_are_rewritten(bare: Ledger, tmp_path: Any) -> None:
+    desk = Desk(bare)
+    desk.clock.at = START + timedelta(days=8)
+    await desk.take("dossier.accepted", snapshot("ACCEPTED"))
+    (before,) = [each for each in await desk.rows(timer) if each.name == "overdue"]
+    file = tmp_path / "days.yaml"
+    file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-16, kind: makeup_work, why: làm bù}]", "utf-8")
+    later = Desk(bare, load_calendar("vn", file))
+    shard = await later.shard()
+    order = Order("x", Verb.RECALCULATE, "an", "làm bù", args={"partitions": PARTITIONS})
+    await bare.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+    (after,) = [each for each in await desk.rows(timer) if each.name == "overdue"]
+    assert (after.name, before.due - after.due) == ("overdue", 24 * 3_600_000_000)
+    assert after.version == 2
+
+
+async def test_what_open_instances_run_by_is_known_with_its_digest(bare: Ledger) -> None:
+    desk = Desk(bare)
+    assert await bare.read(instances.pinned) == []
+    await desk.take("dossier.accepted", snapshot("ACCEPTED"))
+    (used,) = await bare.read(instances.pinned)
+    assert used[:2] == ("land_transfer", 1)
+    assert len(used[2]) == 16
+    await desk.recipient.check()
 
 
 async def test_pages_of_instances_come_in_the_order_of_their_keys(bare: Ledger) -> None:

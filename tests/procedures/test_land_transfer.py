@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from router.procedures.dues import due_at, local, micros
-from router.procedures.finance import balance
+from router.procedures.obligation import balance
 from router.procedures.verdict import Verdict
 from router.sdk.dates import VIETNAM
 from tests.procedures.story import START, Story
@@ -200,7 +200,7 @@ def test_time_at_the_tax_office_and_of_the_payer_is_not_the_authoritys() -> None
     story.later(days=5)
     story.pays(100, "TB1")
     moved = story.instance.due.whole[-1]
-    assert moved.why == "pause: determination"
+    assert moved.why == "pause: payment"
     assert local(moved.due).date() == datetime(2025, 8, 28).date()
     assert story.instance.due.agency[-1].why == "task certificate"
 

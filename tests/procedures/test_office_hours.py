@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.errors import ConfigError
-from router.procedures import dues
+from router.procedures import dues, recount
 from router.procedures.calendar import Calendar, load_calendar
-from router.procedures.definition import SAME_DAY, Duration
+from router.procedures.definition import Duration
 from router.procedures.dues import Clockwork, local, micros
 from router.procedures.office import OfficeHours, OfficeWeek, Place
 from tests.procedures.story import Story
@@ -87,7 +87,7 @@ def test_a_due_date_is_counted_in_the_hours_of_the_office(
 def test_same_day_procedures_end_when_the_office_closes(
     clockwork: Clockwork, agency: str, received: str, end: str
 ) -> None:
-    assert local(clockwork.at(agency).days_after(micros(at(received)), SAME_DAY)) == at(end)
+    assert local(clockwork.at(agency).after(micros(at(received)), Duration.read("same day"))) == at(end)
 
 
 def test_the_next_working_day_ends_when_the_office_closes(clockwork: Clockwork) -> None:
@@ -97,9 +97,9 @@ def test_the_next_working_day_ends_when_the_office_closes(clockwork: Clockwork) 
 
 def test_a_pause_moves_a_due_date_by_the_hours_of_the_office(clockwork: Clockwork) -> None:
     since, until = micros(at("2025-08-15 13:30")), micros(at("2025-08-18 07:30"))  # Friday noon to Monday morning
-    whole = micros(at("2025-08-20 07:30"))
-    assert local(clockwork.at("H39.16").moved(whole, since, until)) == at("2025-08-20 11:30")
-    assert local(clockwork.at("H39.16.01").moved(whole, since, until)) == at("2025-08-20 17:30")
+    whole = micros(at("2025-08-20 08:30"))
+    assert local(clockwork.at("H39.16").moved(whole, since, until)) == at("2025-08-20 14:30")
+    assert local(clockwork.at("H39.16.01").moved(whole, since, until)) == at("2025-08-21 08:30")
 
 
 def test_a_jurisdiction_says_how_many_hours_a_day_is(tmp_path: Path) -> None:
@@ -113,17 +113,17 @@ def test_both_due_dates_follow_the_hours_and_a_change_of_them(clockwork: Clockwo
     story = Story("land_transfer", start=at("2025-08-15 09:29"), clockwork=clockwork)
     story.status(2, agency="H39.16.01")  # 09:30
     due = story.instance.due
-    task, (began, *_) = story.definition.nodes[due.agency_node], due.agency
-    assert task.days == 1
+    task, (began, *_) = story.definition.nodes[due.tasks[0]], due.agency
+    assert str(task.days) == "1 working days"
     assert local(dues.due_at(due.agency)) == at("2025-08-16 09:30")
     own = clockwork.at("H39.16.01").days_after(story.now, Fraction(13))
     assert dues.due_at(due.whole) == own
     usual = Clockwork(load_calendar(), place_of=clockwork.place_of)
-    again = dues.recalculated(story.instance, story.definition, usual, story.now)
+    again = recount.recalculated(story.instance, story.definition, usual, story.now)
     assert local(dues.due_at(again.agency)) == at("2025-08-18 09:30")
     assert dues.due_at(again.whole) == usual.days_after(story.now, Fraction(13)) > own
     assert [move.why for move in again.agency] == [began.why, f"calendar {usual.calendar.version}"]
-    assert dues.recalculated(replace(story.instance, due=again), story.definition, usual, story.now) == again
+    assert recount.recalculated(replace(story.instance, due=again), story.definition, usual, story.now) == again
 
 
 @pytest.mark.parametrize(

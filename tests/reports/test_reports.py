@@ -16,7 +16,7 @@ from router.ledger import dossiers
 from router.ledger.dossiers import By
 from router.procedures.calendar import load_calendar
 from router.procedures.deadlines import Standing, standing
-from router.procedures.dues import Clockwork
+from router.procedures.dues import Clockwork, day_of
 from router.procedures.office import Place
 from router.procedures.rows import facts_row
 from router.reports.generated import Wanted
@@ -76,7 +76,10 @@ async def test_every_class_is_the_one_that_the_rule_gives(ledger: Any) -> None:
     for row in rows:
         row["status"] = chance.choice((9, 10)) if row["finished_date"] else chance.choice((2, 4, 5, 6))
         if chance.random() < 0.2 and not row["finished_date"]:
-            row["due_date"] = date(2026, 3, chance.randint(1, 28)).isoformat()
+            due = datetime(2026, 3, chance.randint(1, 28), 10, tzinfo=UTC)
+            row |= {"due_date": due.date().isoformat(), "due_whole": int(due.timestamp()) * 1_000_000}
+        if row["status"] in (5, 6) and chance.random() < 0.7:
+            row["paused_since"] = row["due_whole"] + chance.randint(-2, 2) * 86_400_000_000
     await load(ledger, rows)
     today = date(2026, 2, 1)
     expected = Counter(
@@ -85,6 +88,7 @@ async def test_every_class_is_the_one_that_the_rule_gives(ledger: Any) -> None:
             finished=date.fromisoformat(row["finished_date"]) if row["finished_date"] else None,
             paused_for_supplement=row["status"] == 5,
             today=today,
+            paused=day_of(row["paused_since"]) if row["paused_since"] else None,
         )
         for row in rows
     )
@@ -100,6 +104,18 @@ async def test_what_is_at_risk_is_listed_by_agency_with_the_oldest_date_first(le
     assert len(listed) == 30
     assert listed == sorted(listed, key=lambda row: (row["agency"], row["due_date"], row["code"]))
     assert all(row["days_left"] < 0 and not row["apology"] for row in listed)
+
+
+async def test_who_waits_for_the_tax_office_is_neither_overdue_nor_at_risk(ledger: Any) -> None:
+    waiting, late = generated(Wanted(0, 0, 0, 2), CALENDAR, 2025, 5, AGENCIES)
+    day = 86_400_000_000
+    waiting |= {"status": 6, "paused_since": waiting["due_whole"] - 3 * day, "paused_status": 6}
+    late |= {"status": 6, "paused_since": late["due_whole"] + 3 * day, "paused_status": 6}
+    await load(ledger, [waiting, late])
+    reports = Reports(ledger, Today(), CLOCKWORK)
+    (whole,) = (await reports.statistics(Period.read("2025"), By.LEVEL))[-1:]
+    assert (whole["pending"], whole["pending_overdue"], whole["paused"]) == (1, 1, 2)
+    assert [row["code"] for row in await reports.at_risk(3, 10)] == [late["code"]]
 
 
 @pytest.mark.parametrize(
