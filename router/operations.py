@@ -73,7 +73,8 @@ class Answer(NamedTuple):
 
 class Operations:
     """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
-    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``.
+    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``. The
+    answer to an order is looked for every ``answer_every`` seconds.
     """
 
     def __init__(
@@ -82,8 +83,11 @@ class Operations:
         clock: Clock,
         lock: DirectoryLock | None,
         check: Callable[[str, bytes], object] | None = None,
+        *,
+        answer_every: float = ANSWER_PAUSE,
     ) -> None:
         self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
+        self._answer_every = answer_every
 
     # Questions
 
@@ -249,7 +253,7 @@ class Operations:
             found = await self._ledger.read(lambda conn: orders.result(conn, order_id))
             if found is not None:
                 return found
-            await self._clock.sleep(ANSWER_PAUSE)
+            await self._clock.sleep(self._answer_every)
         return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
 
     async def _apply_alone(self, order_id: int, order: Order, place: Shard | None) -> bool:

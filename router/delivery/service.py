@@ -263,7 +263,7 @@ class DeliveryService:
         self._tell(group)
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
-        complete = settle_intakes(group.intakes, committed, shards, self.tally, now)
+        complete = settle_intakes(group.intakes, committed, shards, self.tally)
         lapsed = self._holdings.lapsed
         left, self._pending = settle_outcomes(self._pending, committed, shards, self.tally, now, lapsed), []
         self._outcomes[:0] = left

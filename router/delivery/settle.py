@@ -12,9 +12,7 @@ from router.delivery.tally import Tally
 from router.ledger.rows import Delivery, Lease, State, Transition
 
 
-def settle_intakes(
-    intakes: Iterable[Intake], committed: Committed, shards: Mapping[str, Owned], tally: Tally, now: int
-) -> bool:
+def settle_intakes(intakes: Iterable[Intake], committed: Committed, shards: Mapping[str, Owned], tally: Tally) -> bool:
     """Move positions and hand new deliveries to their lanes; False if an intake must be read again."""
     complete = True
     for intake in intakes:
@@ -30,7 +28,7 @@ def settle_intakes(
             next_seq=max(owned.shard.next_seq, newest + 1),
             fingerprint=intake.batch.fingerprint,
         )
-        take_in(owned, intake.batch.arrivals, accepted, now)
+        take_in(owned, intake.batch.arrivals, accepted, committed.accepted_at[intake.shard.id])
         for made in accepted:
             tally.accepted[owned.shard.recipient, str(made.verdict)] += 1
     return complete

@@ -85,14 +85,17 @@ def due_at(moves: tuple[Move, ...]) -> int:
 
 
 def accepted(due: Due, clockwork: Clockwork, budget: Fraction | None, at: int, claimed: int) -> Due:
-    """The dossier is accepted: the one-stop's own due date, or the definition's budget from then on."""
+    """The dossier is accepted: the one-stop's own due date, or the definition's budget from then on. The calendar that
+    counted it is noted; it stays noted until the date is recalculated, whatever calendar later steps are made by.
+    """
     if due.whole:
         return due
+    counted = replace(due, calendar=clockwork.calendar.version)
     if claimed:
-        return replace(due, whole=(Move(at, claimed, "one-stop"),), claimed=claimed)
+        return replace(counted, whole=(Move(at, claimed, "one-stop"),), claimed=claimed)
     if budget is None:
-        return due
-    return replace(due, whole=(Move(at, clockwork.days_after(at, budget), "accepted"),))
+        return counted
+    return replace(counted, whole=(Move(at, clockwork.days_after(at, budget), "accepted"),))
 
 
 def stated(due: Due, at: int, claimed: int, why: str = "one-stop") -> Due:

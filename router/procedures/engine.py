@@ -335,7 +335,7 @@ class _Run:
     def _clocks(self, at: int) -> None:
         if self.definition.subject == "dossier":
             due = dues.clocks(self.instance, self.definition, self.clockwork, at)
-            self.instance = replace(self.instance, due=replace(due, calendar=self.clockwork.calendar.version))
+            self.instance = replace(self.instance, due=due)
 
     def _log(self, event: Event, verdict: Verdict, reason: str) -> None:
         flags = tuple(flag for flag in (reason, *dossier.warnings(self.instance, event, verdict)) if flag)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, CE_TIME, text_header
+from router.events import CE_PROCEDURE, text_header
 from router.ledger import alerts, instances, store
 from router.ledger.instances import Changes, Stored
 from router.ledger.local import LocalEffect, LocalWork
@@ -19,13 +17,12 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, opened, step, timers
-from router.procedures.facts import facts_of
-from router.procedures.instance import Event, Instance
+from router.procedures.engine import TIMER_DUE, step, timers
+from router.procedures.instance import Instance
 from router.procedures.library import Library
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
-from router.procedures.status import Status
+from router.procedures.stimulus import event_of, pinned
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -72,48 +69,19 @@ class Procedures:
     def _step(
         self, shard: Shard, work: LocalWork, stored: Stored | None, now: int
     ) -> tuple[Instance | None, Definition, Step] | None:
-        event = self._event(shard, work)
+        event = event_of(shard, work, self._decode)
         before = instance_of(stored) if stored is not None else None
         if before is None and event.type == TIMER_DUE:
             return None  # of an instance that is gone
-        key = str(UUID(bytes=work.delivery.key))
-        definition, instance = self._pinned(event, before, text_header(work.body.headers, CE_PROCEDURE), key, now)
+        key, procedure = str(UUID(bytes=work.delivery.key)), text_header(work.body.headers, CE_PROCEDURE)
+        definition, instance = pinned(self._library, event, before, procedure, key, now)
         return before, definition, step(definition, instance, event, self._clockwork, now)
 
-    def _event(self, shard: Shard, work: LocalWork) -> Event:
-        delivery, headers = work.delivery, work.body.headers
-        facts = facts_of(delivery.event_type, self._decode(work.body.value), text_header(headers, CE_ADDRESSED_TO))
-        occurred = _micros(text_header(headers, CE_TIME), delivery.accepted_at)
-        return Event(
-            delivery.event_type, delivery.source, delivery.event_id, occurred, delivery.accepted_at, facts,
-            shard.id, delivery.seq,
-        )  # fmt: skip
-
-    def _pinned(
-        self, event: Event, before: Instance | None, procedure: str, key: str, now: int
-    ) -> tuple[Definition, Instance]:
-        """The definition an instance runs by: chosen by what is known until acceptance, pinned from then on."""
-        day = dues.day_of(now)
-        if event.type.startswith("document.") or (before is not None and before.procedure == "official_document"):
-            definition = self._library.for_document(day)
-            fresh = before is None
-        else:
-            code = str(event.facts.get("procedure") or procedure or (before.dossier.procedure if before else ""))
-            definition = self._library.for_dossier(code, day)
-            fresh = before is None or (before.status <= Status.SUBMITTED and not before.passed)
-        if before is not None and not fresh:
-            return self._library.pinned(before.procedure, before.definition), before
+    def _standing(self, before: Instance | None) -> dict[str, int]:
+        """The timers in the ledger: by the definition that the instance had before this step, which may pin another."""
         if before is None:
-            return definition, opened(definition, now, key)
-        begun = opened(definition, before.opened_at, key)
-        kept = replace(
-            before,
-            procedure=begun.procedure,
-            definition=begun.definition,
-            tokens=begun.tokens,
-            variables=begun.variables,
-        )
-        return definition, kept
+            return {}
+        return timers(before, self._library.pinned(before.procedure, before.definition), self._clockwork)
 
     async def _originals(self, refused: Mapping[tuple[int, int], Refused]) -> dict[tuple[int, int], emissions.Original]:
         """The bytes of refused events, and where they stood."""
@@ -137,8 +105,8 @@ class Procedures:
     ) -> LocalEffect:
         if made is None:
             return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
-        before, definition, result = made
-        standing = timers(before, definition, self._clockwork) if before is not None else {}
+        before, _, result = made
+        standing = self._standing(before)
         if work.delivery.event_type == TIMER_DUE:
             standing.pop(_timer_of(result), None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
@@ -165,12 +133,3 @@ def _write(conn: Connection, *, changes: Changes, raised: Sequence[Alert], now: 
 
 def _timer_of(result: Step) -> str:
     return next((str(line.event.facts.get("name")) for line in result.log if line.event.type == TIMER_DUE), "")
-
-
-def _micros(text: str, otherwise: int) -> int:
-    """An RFC 3339 instant as µs UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return otherwise
-    return dues.micros(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

@@ -28,7 +28,7 @@ from router.ledger import store
 from router.ledger.rows import FINISHED, State
 from router.ledger.tables import shard
 from router.routing.hop import Hop
-from router.simulation.ports import template
+from router.simulation.office import stage
 from router.simulation.scenario import run_seed
 
 SEEDS = 200
@@ -233,10 +233,10 @@ def call_without_mark():
 
 def main(name: str) -> None:
     """Play seeds under the bug until one is caught."""
-    bug, ledger = bugs()[name], template()
+    bug, ready = bugs()[name], stage()
     with bug.patch():
         for seed in ((bug.first + n) % SEEDS for n in range(SEEDS)):
-            spoken = sorted({violation.rule for violation in run_seed(seed, ledger).violations})
+            spoken = sorted({violation.rule for violation in run_seed(seed, ready).violations})
             if bug.rules.intersection(spoken):
                 print(json.dumps({"seed": seed, "rules": spoken}))
                 return
