@@ -138,6 +138,19 @@ class Operations:
         identities = [identity_of(source.encode(), event_id.encode()) for source in sources]
         return await self._ledger.read(lambda conn: query.trace(conn, identities))
 
+    async def same_content(self, event_id: str, sources: Iterable[str]) -> dict[str, list[str]]:
+        """By the names of an event's deliveries: earlier ones there that carry the same for the same dossier under
+        another id. Nothing was held back for it: a sender may say the same thing again.
+        """
+        identities = [identity_of(source.encode(), event_id.encode()) for source in sources]
+        found, places = await self._ledger.read(
+            lambda conn: (query.same_content(conn, identities), {place.id: place for place in store.shards(conn)})
+        )
+        return {
+            query.name_of(places[shard], seq): [query.name_of(places[shard], first) for first in earlier]
+            for (shard, seq), earlier in found.items()
+        }
+
     async def alerts(self) -> list[alerts.Alert]:
         """Open alerts, oldest first."""
         return await self._ledger.read(alerts.open_alerts)

@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -21,12 +22,18 @@ from router.delivery import dispatch, outbox, settle, verdict
 from router.delivery.commit import GroupCommit, Intake
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.lanes import Lanes
+from router.delivery.local import LocalDispatcher
 from router.delivery.ownership import Ownership
 from router.delivery.service import DeliveryService
+from router.errors import StaleVersion
 from router.events import CE_ID, CE_TYPE
+from router.ledger import outbox as outbox_table
 from router.ledger import store
+from router.ledger.local import LocalEffect
 from router.ledger.rows import FINISHED, State
 from router.ledger.tables import shard
+from router.procedures import timers
+from router.procedures.recipient import Procedures
 from router.routing.hop import Hop
 from router.simulation.office import stage
 from router.simulation.scenario import run_seed
@@ -58,6 +65,9 @@ def bugs() -> dict[str, Bug]:
         "parked_lane_passes": Bug(parked_lane_passes, frozenset({"overtaken"})),
         "slot_ends": Bug(slot_ends, frozenset({"stuck"})),
         "call_without_mark": Bug(call_without_mark, frozenset({"doubled"})),
+        "effects_apart": Bug(effects_apart, frozenset({"doubled", "diverged"})),
+        "timer_twice": Bug(timer_twice, frozenset({"timer twice"})),
+        "signal_forgotten": Bug(signal_forgotten, frozenset({"lost"})),
     }
 
 
@@ -228,6 +238,54 @@ def call_without_mark():
         return True
 
     with patch.object(dispatch.Dispatcher, "_mark", mark):
+        yield
+
+
+@contextmanager
+def effects_apart():
+    """An instance is written in a transaction of its own, and the outcome of its delivery in the next one."""
+    honest = Procedures.prepare
+
+    async def prepare(self, shard, works):
+        effects = await honest(self, shard, works)
+        for effect in effects:
+            if effect.write is not None:
+                with suppress(StaleVersion):
+                    await self._ledger.write(effect.write)
+        return [replace(effect, write=None) for effect in effects]
+
+    with patch.object(Procedures, "prepare", prepare):
+        yield
+
+
+@contextmanager
+def timer_twice():
+    """A timer that came due becomes two events, each with an id of its own."""
+
+    def add(conn, lease, emissions):
+        again = [
+            replace(each, headers=[(k, v + b"-again" if k == CE_ID else v) for k, v in each.headers])
+            for each in emissions
+        ]
+        outbox_table.add(conn, lease, [*emissions, *again])
+
+    with patch.object(timers, "outbox", SimpleNamespace(add=add)):
+        yield
+
+
+@contextmanager
+def signal_forgotten():
+    """What a step sends is dropped when the step had to be computed again."""
+    honest, seen = LocalDispatcher._outcome, set()
+
+    def outcome(self, owned, work, effect):
+        place = (id(self._desk), work.delivery.shard, work.delivery.seq)
+        if place in seen and isinstance(effect, LocalEffect):
+            effect = replace(effect, emissions=())
+        seen.add(place)
+        return honest(self, owned, work, effect)
+
+    with patch.object(LocalDispatcher, "_outcome", outcome):
         yield
 
 
