@@ -10,6 +10,7 @@ from router.simulation.world import CLASSES, World
 
 TROUBLE: Final = 14.0  # virtual seconds in which things break
 KINDS: Final = ("crash", "freeze", "ledger", "broker", "partner", "restart", "lease")
+LONGEST_FREEZE = 5.0  # virtual seconds
 FEWEST_KINDS: Final = 5  # of faults that every seed meets
 
 
@@ -60,7 +61,7 @@ class Chaos:
                 self._replace(slot, crashed=True)
             case "freeze":
                 chance.met("process frozen")
-                world.freeze(slot, chance.between(0.5, 5.0))
+                world.freeze(slot, chance.between(0.5, LONGEST_FREEZE))
             case "ledger":
                 chance.met("ledger away")
                 world.spawn(self._away(world.processes[slot].ledger, chance.between(0.2, 1.5)))
