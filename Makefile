@@ -30,8 +30,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(READY)
 
-# Real processes, lines, disks, broker and database mistreated at random, TORTURE_ROUNDS times on each runtime.
+# TORTURE_SEEDS seeds of the simulation (0: none) on TORTURE_JOBS processes, from TORTURE_FIRST on; then
+# real processes, lines, disks, broker and database mistreated at random, TORTURE_ROUNDS times on each runtime.
 torture: $(READY)
+	[ "$${TORTURE_SEEDS:-0}" = 0 ] || $(BIN)/python -m router.simulation --keep-going --jobs $${TORTURE_JOBS:-1} \
+		--seeds $${TORTURE_FIRST:-0}..$$(( $${TORTURE_FIRST:-0} + $${TORTURE_SEEDS:-0} ))
 	TORTURE_ROUNDS=$${TORTURE_ROUNDS:-20} $(BIN)/pytest tests/torture
 
 lock:

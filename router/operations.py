@@ -80,7 +80,8 @@ class Answer(NamedTuple):
 class Operations:
     """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
     ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``;
-    ``lease_seconds`` tells how long a living process may be silent.
+    ``lease_seconds`` tells how long a living process may be silent. The answer to an order is looked for every
+    ``answer_every`` seconds.
     """
 
     def __init__(
@@ -91,9 +92,10 @@ class Operations:
         check: Callable[[str, bytes], object] | None = None,
         *,
         lease_seconds: float = 15.0,
+        answer_every: float = ANSWER_PAUSE,
     ) -> None:
         self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
-        self._lease_seconds = lease_seconds
+        self._lease_seconds, self._answer_every = lease_seconds, answer_every
 
     # Questions
 
@@ -143,6 +145,19 @@ class Operations:
         """An event's deliveries at all recipients."""
         identities = [identity_of(source.encode(), event_id.encode()) for source in sources]
         return await self._ledger.read(lambda conn: query.trace(conn, identities))
+
+    async def same_content(self, event_id: str, sources: Iterable[str]) -> dict[str, list[str]]:
+        """By the names of an event's deliveries: earlier ones there that carry the same for the same dossier under
+        another id. Nothing was held back for it: a sender may say the same thing again.
+        """
+        identities = [identity_of(source.encode(), event_id.encode()) for source in sources]
+        found, places = await self._ledger.read(
+            lambda conn: (query.same_content(conn, identities), {place.id: place for place in store.shards(conn)})
+        )
+        return {
+            query.name_of(places[shard], seq): [query.name_of(places[shard], first) for first in earlier]
+            for (shard, seq), earlier in found.items()
+        }
 
     async def alerts(self) -> list[alerts.Alert]:
         """Open alerts, oldest first."""
@@ -265,7 +280,7 @@ class Operations:
             if since > (max(ANSWER_PATIENCE, longest + ANSWER_PAUSE) if unmoved else ANSWER_PATIENCE):
                 text = f"order {order_id} is placed; no process has answered it yet"
                 return Answer(order_id, OrderResult(False, text), alone=False)
-            await self._clock.sleep(ANSWER_PAUSE)
+            await self._clock.sleep(self._answer_every)
             since = self._clock.monotonic() - begun
 
     async def _apply_alone(

@@ -42,7 +42,6 @@ from router.procedures.dues import Clockwork, PauseRule
 from router.procedures.library import Library
 from router.procedures.office import Place
 from router.procedures.recipient import PROCEDURES, Procedures
-from router.procedures.timers import LEASE as TIMERS
 from router.procedures.timers import TimerSweep
 from router.recipients import build_recipients
 from router.replay.runner import ReplayRunner
@@ -474,19 +473,19 @@ class Service:
             with suppress(LedgerError):
                 lease = await self.ownership.hold(WAITING)
                 while lease is not None and await sweep.sweep(lease):
-                    if self.delivery is not None:
-                        self.delivery.outbox.wake()
+                    self._wake_outbox()
             await self._pause(SWEEP_EVERY)
 
     async def _sweep_timers(self) -> None:
         sweep = TimerSweep(self.ledger, self.clock, self.codec.encode)
         while not self._stopping.is_set():
             with suppress(LedgerError):
-                lease = await self.ownership.hold(TIMERS)
-                while lease is not None and await sweep.sweep(lease):
-                    if self.delivery is not None:
-                        self.delivery.outbox.wake()
+                await sweep.turn(self.ownership, self._wake_outbox)
             await self._pause(SWEEP_EVERY)
+
+    def _wake_outbox(self) -> None:
+        if self.delivery is not None:
+            self.delivery.outbox.wake()
 
     async def _sweep_trail(self) -> None:
         """Keep up with what timelines are found by; never ahead of anything else that wants the ledger."""

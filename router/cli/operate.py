@@ -64,10 +64,12 @@ def trace(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show an event's deliveries at all recipients."""
+    """Show an event's deliveries at all recipients, and earlier ones that carried the same under another id."""
     sources = sorted(settings_of(config).recipients)
     found = ask(config, lambda operations: operations.trace(event_id, sources))
-    output.listing([delivery_row(named) for named in found], as_json=json, empty="No recipient has this event.")
+    same = ask(config, lambda operations: operations.same_content(event_id, sources))
+    rows = [delivery_row(named) | {"same_content_as": ", ".join(same.get(named.name, []))} for named in found]
+    output.listing(rows, as_json=json, empty="No recipient has this event.")
 
 
 @lanes.command("show", epilog="Example: lgsp lane show tax-h39 H39.16-250616-0007")

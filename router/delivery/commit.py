@@ -102,6 +102,7 @@ class Committed:
     """
 
     accepted: dict[int, list[Accepted]] = field(default_factory=dict)
+    accepted_at: dict[int, int] = field(default_factory=dict)  # by shard, as the ledger has it
     changed: set[tuple[int, int]] = field(default_factory=set)
     ordered: dict[int, OrderResult] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
@@ -111,6 +112,7 @@ class Committed:
     def add(self, other: Committed) -> None:
         """Join the result of a part."""
         self.accepted |= other.accepted
+        self.accepted_at |= other.accepted_at
         self.changed |= other.changed
         self.ordered |= other.ordered
         self.waiting |= other.waiting
@@ -173,6 +175,7 @@ class GroupCommit:
                 result.waiting |= got.waiting
                 result.reread |= got.reread
                 result.accepted.setdefault(shard.id, []).extend(got.accepted.get(shard.id, []))
+                result.accepted_at |= got.accepted_at
                 position = arrival.offset + 1
                 shard = _moved(shard, position, got.accepted.get(shard.id, []))
         for order in group.orders:
@@ -197,6 +200,7 @@ def write_group(
     for intake in group.intakes:
         if intake.shard.lease in held:
             result.accepted[intake.shard.id] = _accept(conn, intake, now)
+            result.accepted_at[intake.shard.id] = now
     changes = [transition for shard, transition in group.changes if shard.lease in held]
     if changes:
         store.apply(conn, changes)

@@ -15,6 +15,7 @@ from typing import Final
 from router.delivery.accept import batch_of
 from router.delivery.calls import Kit, Recipient
 from router.delivery.commit import ROUTER_SAYS, Alert, Group, GroupCommit, Intake
+from router.delivery.contents import Contents
 from router.delivery.crowding import crowd_of
 from router.delivery.dispatch import LEDGER_PAUSE, Dispatcher, Outcome
 from router.delivery.feed import Feed
@@ -26,7 +27,7 @@ from router.delivery.ordering import STATUS_OF
 from router.delivery.outbox import OutboxPublisher
 from router.delivery.outcome import over
 from router.delivery.ownership import BEATS_A_LEASE, Ownership
-from router.delivery.settle import given_up, settle_intakes, settle_outcomes
+from router.delivery.settle import SAME_CONTENT, given_up, settle_intakes, settle_outcomes
 from router.delivery.shards import Owned, fill
 from router.delivery.tally import Tally
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
@@ -75,6 +76,7 @@ class DeliveryService:
         self._log = kit.log
         self.recipients = {recipient.id: recipient for recipient in recipients}
         self.tally = Tally()
+        self._contents = Contents()
         self.outbox = OutboxPublisher(bus, ledger, ownership, self._clock, settings.partitions)
         self.dispatcher = Dispatcher(ledger, kit, self)
         self._local = LocalDispatcher(ledger, kit, self, {each.id: each for each in local})
@@ -272,7 +274,10 @@ class DeliveryService:
         self._tell(group)
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
-        complete = settle_intakes(group.intakes, committed, shards, self.tally, now)
+        complete, same = settle_intakes(group.intakes, committed, shards, self.tally, self._contents)
+        for each in same:
+            place = f"{each.shard.recipient}/{each.shard.partition}"
+            self._log(SAME_CONTENT, {"delivery": f"{place}/{each.seq}", "first": f"{place}/{each.first}"})
         lapsed = self._holdings.lapsed
         left, self._pending = settle_outcomes(self._pending, committed, shards, self.tally, now, lapsed), []
         self._outcomes[:0] = left

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Final, NamedTuple
 
 from router.delivery.commit import Committed, Intake
+from router.delivery.contents import Contents
 from router.delivery.dispatch import Outcome
 from router.delivery.shards import Owned, take_in
 from router.delivery.tally import Tally
-from router.ledger.rows import Delivery, Lease, State, Transition
+from router.ledger.rows import Delivery, Lease, Shard, State, Transition, Verdict
+
+SAME_CONTENT: Final = "same_content"  # counted beside the verdict ``new``
+
+
+class Same(NamedTuple):
+    """A delivery ``seq`` that carries, under another id, what ``first`` carried for the same dossier."""
+
+    shard: Shard
+    seq: int
+    first: int
 
 
 def settle_intakes(
-    intakes: Iterable[Intake], committed: Committed, shards: Mapping[str, Owned], tally: Tally, now: int
-) -> bool:
-    """Move positions and hand new deliveries to their lanes; False if an intake must be read again."""
+    intakes: Iterable[Intake], committed: Committed, shards: Mapping[str, Owned], tally: Tally, contents: Contents
+) -> tuple[bool, list[Same]]:
+    """Move positions and hand new deliveries to their lanes; False if an intake must be read again. Then what came with
+    the content of an earlier one of its dossier.
+    """
     complete = True
+    same: list[Same] = []
     for intake in intakes:
         accepted = committed.accepted.get(intake.shard.id)
         owned = shards.get(intake.shard.lease)
@@ -30,10 +45,13 @@ def settle_intakes(
             next_seq=max(owned.shard.next_seq, newest + 1),
             fingerprint=intake.batch.fingerprint,
         )
-        take_in(owned, intake.batch.arrivals, accepted, now)
-        for made in accepted:
+        take_in(owned, intake.batch.arrivals, accepted, committed.accepted_at[intake.shard.id])
+        for arrival, made in zip(intake.batch.arrivals, accepted, strict=True):
             tally.accepted[owned.shard.recipient, str(made.verdict)] += 1
-    return complete
+            if made.verdict is Verdict.NEW and (first := contents.earlier(owned.shard.id, arrival, made.seq)):
+                tally.accepted[owned.shard.recipient, SAME_CONTENT] += 1
+                same.append(Same(owned.shard, made.seq, first))
+    return complete, same
 
 
 def settle_outcomes(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from router.errors import StaleVersion
 from router.ledger.faults import to_json
 from router.ledger.lists import among
 from router.ledger.procedure_tables import dossier, due_move, instance, instance_event, timer
 from router.ledger.upsert import insert_new, insert_one_new, put
+
+_MOVE: Final = update(instance).where(
+    instance.c.key == bindparam("at_key"), instance.c.version == bindparam("at_version")
+)  # its values are the parameters that bear names of columns
 
 
 class Stored(NamedTuple):
@@ -59,8 +63,8 @@ def write(conn: Connection, changes: Changes) -> None:
         if not insert_one_new(conn, instance, {"key": changes.key, **changes.row}):
             raise StaleVersion("the instance exists already")
     else:
-        mine = (instance.c.key == changes.key) & (instance.c.version == changes.expected)
-        if conn.execute(update(instance).where(mine).values(**changes.row)).rowcount != 1:
+        at = {"at_key": changes.key, "at_version": changes.expected}
+        if conn.execute(_MOVE, {**at, **changes.row}).rowcount != 1:
             raise StaleVersion("the instance changed meanwhile")
     if changes.events:
         conn.execute(insert(instance_event), [{"key": changes.key, **event} for event in changes.events])

@@ -211,6 +211,26 @@ def trace(conn: Connection, identities: Collection[bytes]) -> list[Named]:
     return [_named(places, row) for row in conn.execute(query.order_by(delivery.c.accepted_at))]
 
 
+def same_content(conn: Connection, identities: Collection[bytes]) -> dict[tuple[int, int], list[int]]:
+    """Earlier deliveries at the same recipient, of the same key and with the same content under another id: their seqs,
+    ascending, by (shard, seq) of the deliveries of these identities. Reads the recognised events of a shard through.
+    """
+    first, later, earlier = seen.alias(), delivery.alias(), delivery.alias()
+    query = (
+        select(later.c.shard, later.c.seq, earlier.c.seq.label("first"))
+        .select_from(seen)
+        .join(first, (first.c.shard == seen.c.shard) & (first.c.digest == seen.c.digest) & (first.c.seq < seen.c.seq))
+        .join(later, (later.c.shard == seen.c.shard) & (later.c.seq == seen.c.seq))
+        .join(earlier, (earlier.c.shard == first.c.shard) & (earlier.c.seq == first.c.seq))
+        .where(seen.c.shard.in_([place.id for place in shards(conn)]), seen.c.identity.in_(identities))
+        .where(earlier.c.key == later.c.key)
+    )
+    found: dict[tuple[int, int], list[int]] = {}
+    for row in conn.execute(query.order_by(earlier.c.seq)):
+        found.setdefault((row.shard, row.seq), []).append(row.first)
+    return found
+
+
 def keys_by_code(conn: Connection, code: str) -> list[bytes]:
     """The internal ids that a code or number means, in any number space, with those linked to them: two ids that turned
     out to be one dossier are both found. An internal id (a UUID) means itself.

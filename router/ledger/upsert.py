@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -22,9 +23,16 @@ def insert_one_new(conn: Connection, table: Table, row: Mapping[str, Any]) -> bo
 
 def put(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row, or replace the values of the one with its primary key."""
+    conn.execute(_put(conn.dialect.name, table, tuple(row)), dict(row))
+
+
+@lru_cache(maxsize=64)
+def _put(dialect: str, table: Table, names: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+    """Built once for each table: building it costs more than the databases do."""
     key = [column.name for column in table.primary_key]
-    changed = {name: value for name, value in row.items() if name not in key}
-    conn.execute(_insert(conn, table).values(row).on_conflict_do_update(index_elements=key, set_=changed))
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    changed = {name: made.excluded[name] for name in names if name not in key}
+    return made.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 def _insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

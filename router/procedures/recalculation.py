@@ -13,7 +13,7 @@ from router.procedures.effects import Step
 from router.procedures.library import Library
 from router.procedures.recount import by_calendar
 from router.procedures.rows import changes_of, instance_of
-from router.procedures.timetable import timers
+from router.procedures.timetable import standing, timers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,11 +31,10 @@ def recalculate(
     partitions = int(order.args["partitions"])
     after, moved = bytes.fromhex(str(order.args.get("after", ""))), int(order.args.get("moved", 0))
     page = instances.page(conn, after, PAGE)
-    standing = instances.standing_timers(conn, [stored.key for stored in page])
+    rows = instances.standing_timers(conn, [stored.key for stored in page])
     for stored in page:
         if partition_of(stored.key, partitions) == shard.partition:
-            timers_now = standing.get(stored.key, {})
-            moved += _one(conn, stored, timers_now, library, clockwork, level_of, now)
+            moved += _one(conn, stored, rows.get(stored.key, {}), library, clockwork, level_of, now)
     if len(page) < PAGE:
         return OrderResult(True, f"{moved} due dates moved by calendar {clockwork.calendar.version}")
     args = {**order.args, "after": page[-1].key.hex(), "moved": moved}
@@ -44,14 +43,15 @@ def recalculate(
 
 
 def _one(
-    conn: Connection, stored: instances.Stored, standing: Mapping[str, int], library: Library, clockwork: Clockwork,
+    conn: Connection, stored: instances.Stored, rows: Mapping[str, int], library: Library, clockwork: Clockwork,
     level_of: Callable[[str], str], now: int,
 ) -> int:  # fmt: skip
     before = instance_of(stored)
     definition = library.pinned(before.procedure, before.definition)
     after = by_calendar(definition, before, clockwork, now)
     step = Step(after, timers=timers(after, definition, clockwork))
-    if after == before and step.timers == standing:
+    known = standing(before, definition, clockwork, rows, now)
+    if after == before and step.timers == known:
         return 0
-    instances.write(conn, changes_of(stored.key, before, standing, step, level_of))
+    instances.write(conn, changes_of(stored.key, before, known, step, level_of))
     return len(after.due.whole) + len(after.due.agency) - len(before.due.whole) - len(before.due.agency)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, CE_TIME, text_header
+from router.events import CE_PROCEDURE, text_header
 from router.ledger import alerts, identity, instances, store
 from router.ledger.instances import Changes, Stored
 from router.ledger.local import LocalEffect, LocalWork
@@ -18,13 +17,13 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, opened, repinned, step
-from router.procedures.facts import facts_of
-from router.procedures.instance import Event, Instance
+from router.procedures.engine import TIMER_DUE, step
+from router.procedures.instance import Instance
 from router.procedures.library import Library, Used
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
-from router.procedures.timetable import timers
+from router.procedures.stimulus import event_of, pinned
+from router.procedures.timetable import standing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -62,7 +61,7 @@ class Procedures:
     async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """A step for each work. Raises the codec's errors for a payload that cannot be read."""
         keys = {work.delivery.key for work in works}
-        found, standing = await self._ledger.read(
+        found, rows = await self._ledger.read(
             lambda conn: (instances.load(conn, keys), instances.standing_timers(conn, keys))
         )
         now = dues.micros(self._clock.business())
@@ -71,7 +70,7 @@ class Procedures:
         originals = await self._originals(refused) if refused else {}
         urgent = await self._urgent(works, steps)
         return [
-            self._effect(shard, work, made, originals, standing.get(work.delivery.key, {}), urgent)
+            self._effect(shard, work, made, originals, rows.get(work.delivery.key, {}), urgent)
             for work, made in zip(works, steps, strict=True)
         ]
 
@@ -83,50 +82,14 @@ class Procedures:
     def _step(
         self, shard: Shard, work: LocalWork, stored: Stored | None, now: int
     ) -> tuple[Instance | None, Definition, Step] | None:
-        event = self._event(shard, work)
+        event = event_of(shard, work, self._decode)
         before = instance_of(stored) if stored is not None else None
         if before is None and event.type == TIMER_DUE:
             return None  # of an instance that is gone
-        key = str(UUID(bytes=work.delivery.key))
-        definition, instance = self._pinned(event, before, text_header(work.body.headers, CE_PROCEDURE), key, now)
+        key, procedure = str(UUID(bytes=work.delivery.key)), text_header(work.body.headers, CE_PROCEDURE)
+        definition, instance = pinned(self._library, event, before, procedure, key, now)
         made = step(definition, instance, event, self._clockwork, now)
         return instance if before is not None else None, definition, made
-
-    def _event(self, shard: Shard, work: LocalWork) -> Event:
-        delivery, headers = work.delivery, work.body.headers
-        facts = facts_of(delivery.event_type, self._decode(work.body.value), text_header(headers, CE_ADDRESSED_TO))
-        occurred = _micros(text_header(headers, CE_TIME), delivery.accepted_at)
-        return Event(
-            delivery.event_type, delivery.source, delivery.event_id, occurred, delivery.accepted_at, facts,
-            shard.id, delivery.seq,
-        )  # fmt: skip
-
-    def _pinned(
-        self, event: Event, before: Instance | None, procedure: str, key: str, now: int
-    ) -> tuple[Definition, Instance]:
-        """The definition an instance runs by: pinned by the day of acceptance, until then chosen by what is known."""
-        if before is not None and (before.dossier.accepted_at or before.end_state):
-            return self._library.pinned(before.procedure, before.definition), before
-        known = self._library.pinned(before.procedure, before.definition) if before is not None else None
-        if known is not None and known.subject == "document":
-            return known, before or opened(known, now, key)
-        day = dues.day_of(int(event.facts.get("accepted_at") or min(event.occurred_at, now)))
-        if known is None and event.type.startswith(("document.", "procedure.")):
-            definition = self._library.for_document(day)
-        else:
-            stated = event.facts.get("procedure") or (before.dossier.procedure if before else "")
-            definition = self._library.for_dossier(str(stated or procedure), day)
-        if before is None:
-            return definition, opened(definition, now, key)
-        return definition, before if definition is known else repinned(definition, before)
-
-    def _under_way(self, before: Instance | None, definition: Definition, stored: Mapping[str, int]) -> dict[str, int]:
-        """Timers whose row has become an event that is still to come: they need no second row."""
-        if before is None:
-            return {}
-        now = dues.micros(self._clock.business())
-        wanted = timers(before, definition, self._clockwork)
-        return {name: due for name, due in wanted.items() if due <= now and name not in stored}
 
     async def _urgent(
         self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
@@ -161,10 +124,11 @@ class Procedures:
         if made is None:
             return LocalEffect(State.DELIVERED, receipt={"verdict": "noted"})
         before, definition, result = made
-        standing = {**stored, **self._under_way(before, definition, stored)}
+        now = dues.micros(self._clock.business())
+        known = {} if before is None else standing(before, definition, self._clockwork, stored, now)
         if work.delivery.event_type == TIMER_DUE and (name := _timer_of(result)) not in stored:
-            standing.pop(name, None)  # its row went when it became this event
-        changes = changes_of(work.delivery.key, before, standing, result, self._level_of)
+            known.pop(name, None)  # its row went when it became this event
+        changes = changes_of(work.delivery.key, before, known, result, self._level_of)
         sent: list[Emission] = [
             emissions.emitted(shard, work, number, emit, self._encode, self._clock.business(), urgent)
             for number, emit in enumerate(result.emissions)
@@ -188,12 +152,3 @@ def _write(conn: Connection, *, changes: Changes, raised: Sequence[Alert], now: 
 
 def _timer_of(result: Step) -> str:
     return next((str(line.event.facts.get("name")) for line in result.log if line.event.type == TIMER_DUE), "")
-
-
-def _micros(text: str, otherwise: int) -> int:
-    """An RFC 3339 instant as µs UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return otherwise
-    return dues.micros(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from router.ledger import identity, instances, outbox, store
 from router.ledger.rows import Lease
@@ -17,11 +17,28 @@ LEASE: Final = "timers"
 PAGE: Final = 200
 
 
+class Leases(Protocol):
+    """Takes part in a single-handed job; ``None`` while it is another process's turn."""
+
+    async def hold(self, name: str) -> Lease | None:
+        """The lease, if it is this process's turn."""
+        ...
+
+
 class TimerSweep:
     """Works under the lease ``timers``; its outbox rows belong to that lease."""
 
     def __init__(self, ledger: Ledger, clock: Clock, encode: Callable[[str, Mapping[str, Any]], bytes]) -> None:
         self._ledger, self._clock, self._encode = ledger, clock, encode
+
+    async def turn(self, leases: Leases, fired: Callable[[], None]) -> None:
+        """All that is due, page by page, while the lease is this process's; ``fired`` is called after each page.
+
+        Raises ``LedgerError``: what was not written is found by the next turn.
+        """
+        lease = await leases.hold(LEASE)
+        while lease is not None and await self.sweep(lease):
+            fired()
 
     async def sweep(self, lease: Lease) -> int:
         """Turn one page into events; how many. 0 as well when the lease is not ours (any more)."""

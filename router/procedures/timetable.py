@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from router.procedures import dues, money
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
@@ -33,3 +35,13 @@ def timers(instance: Instance, definition: Definition, clockwork: Clockwork) -> 
         if at := dues.apology_timer(instance, clockwork):
             wanted["apology"] = at
     return wanted
+
+
+def standing(
+    before: Instance, definition: Definition, clockwork: Clockwork, stored: Mapping[str, int], now: int
+) -> dict[str, int]:
+    """The timers that stand for an instance: the rows, and those whose row has become an event that is still to come,
+    which need no second one. ``now`` is business time (µs UTC).
+    """
+    wanted = timers(before, definition, clockwork)
+    return {**{name: due for name, due in wanted.items() if due <= now}, **stored}

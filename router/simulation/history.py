@@ -47,8 +47,9 @@ class Violation(NamedTuple):
 
 @dataclass
 class History:
-    """``published`` by key, in order; ``wanted`` recipients of every event; ``blind`` ones send nothing twice of their
-    own accord, but cannot recognise a repetition either; ``answers`` counts replies by the event they answer.
+    """``published`` by key, in order; ``wanted`` recipients of every event; ``also`` what procedures sent, by the one
+    recipient it goes to; at ``once`` ones nothing takes effect twice; ``answers`` counts replies by the event they
+    answer.
     """
 
     published: Mapping[str, Sequence[str]]
@@ -58,6 +59,7 @@ class History:
     rows: list[Row] = field(default_factory=list)
     rejected: frozenset[str] = frozenset()
     answers: Mapping[str, int] = field(default_factory=dict)
+    also: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def check(history: History) -> list[Violation]:
@@ -78,9 +80,10 @@ def _lost(history: History) -> Iterable[Violation]:
     for row in history.rows:
         rows[row.recipient, row.event].append(row)
     seen = {(effect.recipient, effect.event) for effect in history.effects}
-    known = {event for events in history.published.values() for event in events}
+    published = {event for events in history.published.values() for event in events}
+    known = {recipient: published | history.also.get(recipient, frozenset()) for recipient in history.wanted}
     for recipient in history.wanted:
-        for event in known:
+        for event in sorted(known[recipient]):
             found = rows.get((recipient, event), [])
             if not found:
                 yield Violation("lost", recipient, event, "never accepted")
@@ -91,7 +94,7 @@ def _lost(history: History) -> Iterable[Violation]:
             elif found[0].state not in WENT | DECIDED:
                 yield Violation("stuck", recipient, event, f"still {found[0].state} in the end")
     for recipient, event in seen:
-        if recipient in history.wanted and event not in known:
+        if recipient in known and event not in known[recipient]:
             yield Violation("ghost", recipient, event, "nobody published it")
 
 

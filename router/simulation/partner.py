@@ -26,6 +26,7 @@ from router.sdk import (
 )
 from router.simulation.history import Effect
 from router.simulation.power import Chance, Power
+from schemas.catalogue import EVENT_TYPES
 
 CALL_LIMIT = 2.0
 FIXED = b"fixed"
@@ -41,7 +42,7 @@ def manifest(idempotency: str) -> Manifest:
         operations=(
             Operation(
                 name="take",
-                events=("dossier.progressed", "delivery.rejected"),
+                events=(*EVENT_TYPES, "delivery.rejected"),
                 idempotency=idempotency,
                 timeout=CALL_LIMIT,
             ),
@@ -58,7 +59,7 @@ class Partner:
     name: str
     idempotency: str
     chance: Chance
-    open_before: Callable[[str, str], Sequence[str]]
+    open_before: Callable[[str, str, str], Sequence[str]]
     down: bool = False
     taken: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
@@ -69,8 +70,10 @@ class Partner:
         return event.endswith("3") and hash_of(event, self.name) % 6 == 0
 
     def refuses(self, event: str) -> bool:
-        """Whether this is a business refusal here."""
-        return self.name == "checked" and hash_of(event, "refuse") % 9 == 0
+        """Whether this is a business refusal here. What procedures send (its ids are UUIDs) is not refused: its sender
+        has nobody to answer.
+        """
+        return self.name == "checked" and "-" in event[:4] and hash_of(event, "refuse") % 9 == 0
 
     def take(self, event: Event, power: Power, began: float) -> bool:
         """The event takes effect, now; whether it was new."""
@@ -85,7 +88,7 @@ class Partner:
             return False
         if not repeated:
             self.newest[event.subject] = event.id
-        before = self.open_before(self.name, event.id)
+        before = self.open_before(self.name, event.source, event.id)
         self.effects.append(Effect(now, self.name, event.subject, event.id, power.name, before, excused))
         return not repeated
 

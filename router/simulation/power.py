@@ -13,24 +13,31 @@ from uuid import UUID
 
 from router.events import derived_id
 
-EPOCH = 1_750_000_000_000_000  # µs; what virtual time 0 is in wall time
+EPOCH: Final = 1_750_000_000_000_000  # µs; what virtual time 0 is in wall time, and in business time
+BUSINESS_PACE: Final = 43_200.0  # seconds of business time in a virtual second: half a day
+BUSINESS_STOPS: Final = 24.0  # virtual seconds; behind it no timer comes due any more, so that the world comes to rest
 
-
-#: Everything that can go wrong or be done to a simulated world. A run of many seeds that never met one proves nothing.
+#: Everything that can go wrong. A run of many seeds that never met one proves nothing.
 FAULTS: Final = (
     "500 after the work", "500 without the work", "acknowledgement lost", "broker restarts", "commit unknown, done",
-    "commit unknown, not done", "crash at an await", "lease lost", "ledger away", "ledger unavailable",
-    "no answer to the question", "note lost", "operator discards", "operator edits", "operator plans a replay",
-    "operator refused", "operator replays", "operator skips", "operator stops", "partner busy", "partner down",
-    "partner throttles", "process frozen", "process killed", "process restarted", "publish lost", "published twice",
-    "slow answer", "stale poll",
+    "commit unknown, not done", "crash at an await", "instance changed meanwhile", "lease lost", "ledger away",
+    "ledger unavailable", "no answer to the question", "note lost", "partner busy", "partner down", "partner throttles",
+    "process frozen", "process killed", "process restarted", "publish lost", "published twice", "slow answer",
+    "stale poll",
+)  # fmt: skip
+
+#: What people do, and what becomes of events, timers and computed effects in procedures: must be met as well.
+TURNS: Final = (
+    "calendar changes", "effects computed again", "event applied", "event early", "event illegal", "event late",
+    "event noted", "operator discards", "operator edits", "operator plans a replay", "operator recalculates",
+    "operator refused", "operator replays", "operator skips", "operator stops", "timer fires",
 )  # fmt: skip
 
 #: Every place where a process waits for a port, and may be frozen or end.
 AWAITS: Final = (
-    "edges", "fetched", "lag", "ledger committed", "ledger read", "ledger write", "note", "offsets commit",
-    "partner answers", "partner asked", "partner called", "partner probed", "polled", "published", "publisher",
-    "publisher reopen", "reader", "reader set", "subscribe", "subscription close",
+    "edges", "effects prepared", "fetched", "lag", "ledger committed", "ledger read", "ledger write", "note",
+    "offsets commit", "partner answers", "partner asked", "partner called", "partner probed", "polled", "published",
+    "publisher", "publisher reopen", "reader", "reader set", "subscribe", "subscription close", "timers swept",
 )  # fmt: skip
 
 
@@ -53,10 +60,10 @@ class Chance:
     random: Random
     intensity: float = 1.0
     quiet: bool = False  # no faults any more: the world comes to rest
-    hits: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((*FAULTS, *AWAITS), 0)))
+    hits: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((*FAULTS, *TURNS, *AWAITS), 0)))
 
     def met(self, name: str) -> None:
-        """Count a fault or an await. Raises ``KeyError`` for one that is not listed above."""
+        """Count a fault, a turn or an await. Raises ``KeyError`` for one that is not listed above."""
         if name not in self.hits:
             raise KeyError(name)
         self.hits[name] += 1
@@ -126,8 +133,9 @@ class SimClock:
         return EPOCH + int(self.monotonic() * 1_000_000)
 
     def business(self) -> datetime:
-        """The same instant."""
-        return datetime.fromtimestamp(self.now() / 1e6, UTC)
+        """Half a day for each second, until it stands still."""
+        passed = BUSINESS_PACE * min(self.monotonic(), BUSINESS_STOPS)
+        return datetime.fromtimestamp(EPOCH / 1e6 + passed, UTC)
 
     async def sleep(self, seconds: float) -> None:
         """Virtual seconds."""

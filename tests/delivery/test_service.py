@@ -141,6 +141,20 @@ async def test_what_comes_twice_is_recognised_and_other_bytes_under_the_same_id_
         assert accepted[PARTNER, "conflict"] == 1
 
 
+async def test_the_same_content_under_a_new_id_is_delivered_and_counted(tmp_path: Path) -> None:
+    async with installation(tmp_path) as place:
+        publisher = await place.bus.publisher()
+        said = [("A-0", "A", b"4"), ("A-1", "A", b"5"), ("A-2", "A", b"4"), ("A-2", "A", b"4"), ("B-0", "B", b"4")]
+        sent = [message(event, dossier, digest=body * 16) for event, dossier, body in said]
+        await publisher.publish(by_partition(topic_of(PARTNER), sent, PARTITIONS))
+        await place.until(lambda: sorted(place.script.taken) == ["A-0", "A-1", "A-2", "B-0"])
+        accepted = place.service.tally.accepted
+        assert (accepted[PARTNER, "same_content"], accepted[PARTNER, "repeated"]) == (1, 1)
+        name = (await place.operations.trace("A-2", ["one-stop-h39"]))[0].name
+        same = await place.operations.same_content("A-2", ["one-stop-h39"])
+        assert list(same) == [name]
+
+
 @pytest.mark.parametrize(("checked", "calls"), [(Checked.DONE, 1), (Checked.NOT_DONE, 2)])
 async def test_a_call_cut_off_is_asked_about_before_it_is_sent_again(
     tmp_path: Path, checked: Checked, calls: int

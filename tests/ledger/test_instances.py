@@ -209,19 +209,25 @@ async def test_an_illegal_event_goes_to_a_person_with_its_bytes_and_its_way_back
     assert UUID(text_header(letter.headers, CE_ID))
 
 
-async def test_a_changed_calendar_moves_open_due_dates_with_the_reason(bare: Ledger, tmp_path: Any) -> None:
+@pytest.mark.parametrize("moved_on", [False, True], ids=["untouched", "a step was made by the new calendar"])
+async def test_a_changed_calendar_moves_open_due_dates_with_the_reason(
+    bare: Ledger, tmp_path: Any, *, moved_on: bool
+) -> None:
     desk = Desk(bare)
     await desk.take("dossier.accepted", snapshot("ACCEPTED"))
     file = tmp_path / "days.yaml"
     file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-15, kind: off, why: hoán đổi}]", "utf-8")
     later = Desk(bare, load_calendar("vn", file))
+    later.count = desk.count
+    if moved_on:
+        await later.take("dossier.status_changed", snapshot("PROCESSING"))
     shard = await later.shard()
     args = {"partitions": PARTITIONS}
     wish = Order(shard_lease(PROCEDURES, shard.partition), Verb.RECALCULATE, "an", "nghỉ bù", args=args)
     placed = await bare.write(lambda conn: orders.place(conn, wish, now=1))
     result = await bare.write(lambda conn: later.recipient.order(conn, shard, replace(wish, id=placed), 2))
     assert result is not None
-    assert result.text.startswith("1 due dates moved")
+    assert result.text.startswith("0 due dates moved" if moved_on else "1 due dates moved")  # a step moves its own
     (facts,) = await desk.rows(dossier)
     assert facts.due_date == "2025-08-22"
     version = later.calendar.calendar.version
@@ -255,6 +261,16 @@ async def test_what_open_instances_run_by_is_known_with_its_digest(bare: Ledger)
     assert used[:2] == ("land_transfer", 1)
     assert len(used[2]) == 16
     await desk.recipient.check()
+
+
+async def test_a_dossier_first_heard_of_before_its_acceptance_goes_on_by_its_own_definition(bare: Ledger) -> None:
+    desk = Desk(bare)
+    before = {"message": "L1", "code": CODE}  # names no procedure: the definition of any dossier begins
+    await desk.take("land.file_submitted", before)
+    await desk.take("dossier.accepted", snapshot("ACCEPTED"))
+    (row,) = await desk.rows(instance)
+    assert row.procedure == "land_transfer"
+    assert {each.name for each in await desk.rows(timer)} == {"overdue", "task:appraisal"}
 
 
 async def test_pages_of_instances_come_in_the_order_of_their_keys(bare: Ledger) -> None:

@@ -151,6 +151,17 @@ async def test_a_trace_shows_an_event_at_all_recipients_and_nothing_else(two):
     assert [named.name for named in found] == ["land-h39/0/1", f"{RECIPIENT}/0/1"]
 
 
+async def test_the_same_content_under_another_id_is_said_to_be_the_same_within_its_dossier_and_recipient(two):
+    said = [(0, "A", b"4"), (1, "A", b"5"), (2, "A", b"4"), (3, "B", b"4"), (4, "A", b"4")]
+    await accept(two, *(arrival(n, key=key(name), digest=body.ljust(16)) for n, name, body in said))
+    await accept(two, arrival(5, key=key("A"), digest=b"4".ljust(16)), recipient="land-h39")
+    identities = [hashed(f"event-{n}".encode()) for n in range(6)]
+    found = await two.read(lambda conn: query.same_content(conn, identities))
+    places = {place.id: place for place in await two.read(store.shards)}
+    named = {query.name_of(places[shard], seq): earlier for (shard, seq), earlier in found.items()}
+    assert named == {f"{RECIPIENT}/0/3": [1], f"{RECIPIENT}/0/5": [1, 3]}
+
+
 async def test_a_lane_for_people_has_finished_ones_too_and_ends_with_the_newest(two):
     await accept(two, *(arrival(n, key=key("AB"[n % 2])) for n in range(8)))
     await change(two, 3, State.DELIVERED)

@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -21,14 +22,21 @@ from router.delivery import dispatch, outbox, settle, verdict
 from router.delivery.commit import GroupCommit, Intake
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.lanes import Lanes
+from router.delivery.local import LocalDispatcher
 from router.delivery.ownership import Ownership
 from router.delivery.service import DeliveryService
+from router.errors import StaleVersion
 from router.events import CE_ID, CE_TYPE
+from router.ledger import outbox as outbox_table
 from router.ledger import store
+from router.ledger.local import LocalEffect
 from router.ledger.rows import FINISHED, State
 from router.ledger.tables import shard
+from router.procedures import timers
+from router.procedures.recipient import Procedures
 from router.routing.hop import Hop
-from router.simulation.ports import template
+from router.simulation import chaos
+from router.simulation.office import stage
 from router.simulation.scenario import run_seed
 
 SEEDS = 200
@@ -48,7 +56,7 @@ def bugs() -> dict[str, Bug]:
     """Every planted bug, by name."""
     return {
         "position_before_ledger": Bug(position_before_ledger, frozenset({"lost"})),
-        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"}), 105),
+        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"})),
         "next_before_commit": Bug(next_before_commit, frozenset({"overtaken"})),
         "retry_to_the_back": Bug(retry_to_the_back, frozenset({"reordered", "overtaken"})),
         "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 60),
@@ -58,6 +66,9 @@ def bugs() -> dict[str, Bug]:
         "parked_lane_passes": Bug(parked_lane_passes, frozenset({"overtaken"})),
         "slot_ends": Bug(slot_ends, frozenset({"stuck"})),
         "call_without_mark": Bug(call_without_mark, frozenset({"doubled"})),
+        "effects_apart": Bug(effects_apart, frozenset({"doubled", "diverged"})),
+        "timer_twice": Bug(timer_twice, frozenset({"timer twice"})),
+        "signal_forgotten": Bug(signal_forgotten, frozenset({"lost"})),
     }
 
 
@@ -80,7 +91,10 @@ def position_before_ledger():
 
 @contextmanager
 def no_epoch_check():
-    """A process believes in its leases for ever, whatever its beats find, and the ledger believes the process."""
+    """A process believes in its leases for ever, whatever its beats find, and the ledger believes the process.
+
+    Freezes last longer than usual: a successor lets heads rest before it overtakes what a zombie still has in hand.
+    """
     honest = Ownership.beat
 
     async def beat(self):
@@ -89,6 +103,7 @@ def no_epoch_check():
         self._held.update(before)
 
     with (
+        patch.object(chaos, "LONGEST_FREEZE", 9.0),
         patch.object(Ownership, "beat", beat),
         patch.object(Ownership, "lost", lambda self, name: None),
         patch.object(Ownership, "held", lambda self, name: self._held.get(name)),
@@ -231,12 +246,60 @@ def call_without_mark():
         yield
 
 
+@contextmanager
+def effects_apart():
+    """An instance is written in a transaction of its own, and the outcome of its delivery in the next one."""
+    honest = Procedures.prepare
+
+    async def prepare(self, shard, works):
+        effects = await honest(self, shard, works)
+        for effect in effects:
+            if effect.write is not None:
+                with suppress(StaleVersion):
+                    await self._ledger.write(effect.write)
+        return [replace(effect, write=None) for effect in effects]
+
+    with patch.object(Procedures, "prepare", prepare):
+        yield
+
+
+@contextmanager
+def timer_twice():
+    """A timer that came due becomes two events, each with an id of its own."""
+
+    def add(conn, lease, emissions):
+        again = [
+            replace(each, headers=[(k, v + b"-again" if k == CE_ID else v) for k, v in each.headers])
+            for each in emissions
+        ]
+        outbox_table.add(conn, lease, [*emissions, *again])
+
+    with patch.object(timers, "outbox", SimpleNamespace(add=add)):
+        yield
+
+
+@contextmanager
+def signal_forgotten():
+    """What a step sends is dropped when the step had to be computed again."""
+    honest, seen = LocalDispatcher._outcome, set()
+
+    def outcome(self, owned, work, effect):
+        place = (id(self._desk), work.delivery.shard, work.delivery.seq)
+        if place in seen and isinstance(effect, LocalEffect):
+            effect = replace(effect, emissions=())
+        seen.add(place)
+        return honest(self, owned, work, effect)
+
+    with patch.object(LocalDispatcher, "_outcome", outcome):
+        yield
+
+
 def main(name: str) -> None:
     """Play seeds under the bug until one is caught."""
-    bug, ledger = bugs()[name], template()
+    bug, ready = bugs()[name], stage()
     with bug.patch():
         for seed in ((bug.first + n) % SEEDS for n in range(SEEDS)):
-            spoken = sorted({violation.rule for violation in run_seed(seed, ledger).violations})
+            spoken = sorted({violation.rule for violation in run_seed(seed, ready).violations})
             if bug.rules.intersection(spoken):
                 print(json.dumps({"seed": seed, "rules": spoken}))
                 return
