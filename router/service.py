@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from router.bus.embedded import EmbeddedBus
 from router.bus.kafka import KafkaBus
@@ -35,6 +36,7 @@ from router.ledger.registry import LEASE as REGISTRY
 from router.lock import DirectoryLock
 from router.metrics import Metrics
 from router.objects import FolderObjectStore
+from router.owner_key import owner_key
 from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
 from router.procedures.calendar import load_calendar
 from router.procedures.definitions_file import load_definitions, shipped_definitions
@@ -79,7 +81,7 @@ def build_bus(settings: Settings, clock: Clock) -> Bus:
             security_protocol=section.security_protocol,
             sasl_mechanism=section.sasl_mechanism,
             user=section.sasl_username,
-            password=section.sasl_password,
+            password=section.sasl_password or SecretStr(""),
             ca_file=section.ca_file,
             cert_file=section.cert_file,
             key_file=section.key_file,
@@ -229,19 +231,6 @@ def todays_view(settings: Settings, clock: Clock, file: str, routes: Routes) -> 
     recipients = {recipient.id: recipient for recipient in build_recipients(settings, clock, ids, objects, file)}
     kit = delivery_kit(settings, codec, clock, ids, lambda _event, _facts: None)
     return TodaysView(codec, routes, recipients, kit)
-
-
-def owner_key(settings: Settings) -> bytes:
-    """The key that hashes owners of codes. Raises ``ConfigError`` for a file that cannot be read."""
-    section = settings.identity
-    if section.key is not None:
-        return section.key.get_secret_value().encode()
-    if section.key_file is None:
-        return b""
-    try:
-        return section.key_file.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError("cannot be read", file=str(section.key_file), key="identity.key_file") from error
 
 
 class Service:
@@ -571,9 +560,9 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
 
 
 def data_directory(settings: Settings) -> Path:
-    """The data directory, made if it is missing. Raises ``ConfigError``."""
+    """The data directory, made if it is missing, for this user alone. Raises ``ConfigError``."""
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(error.strerror or "cannot be made", key="data", expected="a writable directory") from error
     return settings.data

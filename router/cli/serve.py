@@ -16,7 +16,7 @@ import typer
 
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
-from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, run, settings_of
+from router.cli.session import REFUSED, ConfigOption, JsonOption, config_file, exit_codes, run, settings_of
 from router.clock import SystemClock, SystemIds
 from router.doctor import examine
 from router.errors import ConfigError
@@ -27,6 +27,7 @@ from router.ledger import store
 from router.ledger.migrate import migrate_ledger
 from router.lock import DirectoryLock
 from router.masking import mask_value
+from router.owner_key import key_file, make_owner_key
 from router.ports import Ledger
 from router.runtime import quiet_collector, run_loop
 from router.service import Service, build_bus, build_ledger, data_directory, topics_of
@@ -42,14 +43,10 @@ DAY = 86_400 * 1_000_000
 @app.command("run", epilog="Example: lgsp run --config lgsp.toml")
 def run_service(config: ConfigOption = None) -> None:
     """Run the service until a signal stops it; stopping loses nothing."""
-    try:
+    with exit_codes():
         settings = settings_of(config)
-        data_directory(settings)
         configure_logging(settings.log_level)
-        run_loop(_serve(settings, str(config or "settings")))
-    except ConfigError as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
+        run_loop(_serve(settings, str(config_file(config) or "settings")))
 
 
 @app.command(epilog="Example: lgsp migrate --config lgsp.toml")
@@ -62,6 +59,20 @@ def migrate(config: ConfigOption = None) -> None:
         return await migrate_ledger(settings.ledger_url, _password(settings))
 
     print(f"the ledger is at revision {run(work())}")
+
+
+@app.command("owner-key", epilog="Example: lgsp owner-key --config lgsp.toml")
+def make_key(config: ConfigOption = None) -> None:
+    """Make the key that hashes applicants' ids (identity.key_file), for this user alone; one that is there is never
+    replaced. All processes of an installation share it; copy it to each. The embedded runtime makes its own.
+    """
+    with exit_codes():
+        settings = settings_of(config)
+        path = key_file(settings)
+        if path is None:
+            raise ConfigError("no file is named", key="identity.key_file", expected="the path of the key to make")
+        make_owner_key(path, SystemIds())
+    print(f"made {path}")
 
 
 @topics.command("create", epilog="Example: lgsp topics create --config lgsp.toml")
@@ -114,11 +125,17 @@ def topics_grow(
 
 
 @app.command(epilog="Example: lgsp doctor --json")
-def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
+def doctor(
+    probe: Annotated[bool, typer.Option("--probe", help="Also ask every partner whether it answers.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
     """Say what is missing, wrong or unreachable, with the next step. Exit 1 if something is."""
 
     async def work() -> list[dict[str, str]]:
-        return [finding._asdict() for finding in await examine(settings_of(config), SystemClock(), SystemIds())]
+        settings, file = settings_of(config), str(config_file(config) or "settings")
+        found = await examine(settings, SystemClock(), SystemIds(), file=file, probe=probe)
+        return [finding._asdict() for finding in found]
 
     findings = run(work())
     output.listing(findings, as_json=json, empty="Nothing to find.")
@@ -206,9 +223,13 @@ def configure_logging(level: str) -> None:
 
 
 async def _serve(settings: Settings, file: str) -> None:
+    data_directory(settings)
+    key = key_file(settings)
+    if settings.embedded and key is not None and not key.exists():
+        make_owner_key(key, SystemIds())
+    service = Service(settings, SystemClock(), SystemIds(), file=file)  # refuses what is wrong before tables are made
     if settings.embedded:
         await migrate_ledger(settings.ledger_url, None)
-    service = Service(settings, SystemClock(), SystemIds(), file=file)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, service.stop)
