@@ -219,8 +219,10 @@ def _changes(codec: Codec, shown: Shown, *, full: bool) -> list[dict[str, Any]]:
     records = [_decoded(codec, body) for _, body in shown.editions]
     for number, (before, after) in enumerate(pairwise(records), 1):
         for change in difference(before, after):
-            row = {"edit": number, "field": change.path, "before": change.before, "after": change.after}
-            made.append(row if full else {**row, **mask_value({"before": change.before, "after": change.after})})
+            name = next(part for part in reversed(change.path.split(".")) if not part.isdigit())
+            before_after = {"before": change.before, "after": change.after}
+            shown_as = before_after if full else {at: mask_value(v, name) for at, v in before_after.items()}
+            made.append({"edit": number, "field": change.path, **shown_as})
     return made
 
 
