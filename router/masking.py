@@ -35,8 +35,8 @@ PERSONAL_FIELDS: Final = frozenset(
     {
         "name", "fullname", "applicantname", "ownername", "payername", "address", "identitynumber", "taxcode", "phone",
         "email", "fax", "accountnumber", "dateofbirth", "birthdate",
-        "officer", "fromofficer", "toofficer", "receivedby", "requestedby", "confirmedby", "incharge", "staff", "signer",
-        "payer",
+        "officer", "fromofficer", "toofficer", "receivedby", "requestedby", "confirmedby", "incharge", "staff",
+        "signer", "payer",
         "hoten", "hotenchu", "hovaten", "tenchuhoso", "tennguoinop", "chuhoso", "sochungminh", "socmnd", "socmt",
         "socccd", "cmnd", "cccd", "sodinhdanh", "sogiayto", "sogiaytochuhoso", "masothue", "mst", "dienthoai",
         "sodienthoai", "ngaysinh", "sotaikhoan",

@@ -23,7 +23,8 @@ from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownershi
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import BusError, ConfigError, LedgerError
 from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
-from router.http_server import HttpServer, probes
+from router.gauges import Gauges
+from router.http_server import HttpServer, exposition, probes
 from router.ingress.intake import Intake
 from router.ingress.limits import Limits
 from router.ingress.poll import PolledSource
@@ -288,7 +289,11 @@ class Service:
             partitions=settings.bus.partitions, owner_key=owner_key(settings),
         )  # fmt: skip
         self.http = HttpServer(settings.http.host, settings.http.port)
-        self.metrics = Metrics(self.hop, self.delivery, self.intake)
+        apart = settings.http.metrics_port
+        self.metrics_http = (
+            None if apart is None else HttpServer(settings.http.metrics_host, apart, "http.metrics_port")
+        )
+        self.metrics = Metrics(self.hop, self.delivery, self.intake, Gauges(self.ledger, self.bus, clock, self.hop))
         self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()  # delivery has let go of everything
@@ -309,7 +314,9 @@ class Service:
             stopping = asyncio.create_task(self._stopping.wait())
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            self.log.info("stopping")
             await self._wind_down(tasks)
+        self.log.info("stopped")
 
     def stop(self) -> None:
         """Take nothing more in, settle what runs, and return from ``run``."""
@@ -338,7 +345,14 @@ class Service:
         connectors = {recipient.id: recipient.connector for recipient in self.recipients}
         receiving = "ingress" in self.settings.roles
         hooks = webhook_routes(connectors, self.intake.receive, limits, self._now) if receiving else []
-        await self.http.start([*hooks, *probes(self.ready.is_set, self.metrics.render, self._in_force)])
+        inspected = exposition(self.metrics.render)
+        probed = probes(self.ready.is_set, self._in_force)
+        if self.metrics_http is None:
+            probed.append(inspected)
+        else:
+            await self.metrics_http.start([*probed, inspected])
+            stack.push_async_callback(self.metrics_http.stop)
+        await self.http.start([*hooks, *probed])
         stack.push_async_callback(self.http.stop)
 
     async def _register(self) -> None:

@@ -85,10 +85,14 @@ class LedgerSection(Section):
 
 
 class HttpSection(Section):
-    """Where the service listens for webhooks, health and metrics."""
+    """Where the service listens for webhooks, health and metrics. With ``metrics_port`` metrics are there alone, out of
+    the partners' sight.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
     source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 0
 

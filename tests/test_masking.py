@@ -77,7 +77,9 @@ def test_an_email_address_is_masked(mail):
     assert "example" not in masked
 
 
-@pytest.mark.parametrize("text", ["H39.16", "2025-06-16T08:00:00Z", "000.00.16.H40", "đã tồn tại", "lỗi 500", "", *READABLE])
+@pytest.mark.parametrize(
+    "text", ["H39.16", "2025-06-16T08:00:00Z", "000.00.16.H40", "đã tồn tại", "lỗi 500", "", *READABLE]
+)
 def test_what_is_not_personal_is_left_alone(text):
     assert mask(text) == text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -46,7 +46,7 @@ def console() -> Console:
 def listing(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
     """Rows with the same keys as a table (columns that are empty everywhere are left out), or as one JSON array."""
     if as_json:
-        print(json.dumps(list(rows), ensure_ascii=False, default=str))
+        print(json.dumps(list(rows), ensure_ascii=False, default=_json))
         return
     if not rows:
         console().print(empty)
@@ -56,7 +56,7 @@ def listing(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column in WHOLE or column == columns[0])
     for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
+        table.add_row(*(Text(cell(row[column])) for column in columns))
     out = console()
     with out.capture() as captured:
         out.print(table)
@@ -67,7 +67,7 @@ def listing(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
 def document(value: Mapping[str, Any], *, as_json: bool) -> None:
     """One thing as lines ``key: value``, or as a JSON object."""
     if as_json:
-        print(json.dumps(value, ensure_ascii=False, default=str))
+        print(json.dumps(value, ensure_ascii=False, default=_json))
         return
     width = max(map(len, value), default=0)
     for key, content in value.items():
@@ -75,31 +75,35 @@ def document(value: Mapping[str, Any], *, as_json: bool) -> None:
             print(f"{'' if number else key.replace('_', ' '):<{width}}  {text}")
 
 
-def _cell(value: Any) -> str:
-    """A value in a table."""
+def cell(value: Any) -> str:
+    """A value as people read it."""
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return value.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
 def _lines(value: Any) -> list[str]:
     """A value as lines: of a list each item, of what is nested its JSON."""
     if isinstance(value, list | tuple) and not any(isinstance(item, list | tuple | Mapping) for item in value):
-        return [_cell(item) for item in value] or ["–"]
+        return [cell(item) for item in value] or ["–"]
     if isinstance(value, Mapping) and not any(isinstance(item, list | tuple | Mapping) for item in value.values()):
-        return [f"{name}: {_cell(item)}" for name, item in value.items()] or ["–"]
+        return [f"{name}: {cell(item)}" for name, item in value.items()] or ["–"]
     if isinstance(value, list | tuple | Mapping):
-        return json.dumps(value, ensure_ascii=False, indent=2, default=str).splitlines() if value else ["–"]
-    return _cell(value).splitlines() or ["–"]
+        return json.dumps(value, ensure_ascii=False, indent=2, default=_json).splitlines() if value else ["–"]
+    return cell(value).splitlines() or ["–"]
 
 
-def when(micros: int | None) -> str | None:
-    """A stored time as people read it: local time of Vietnam, to the second."""
-    if micros is None:
-        return None
-    return datetime.fromtimestamp(micros / 1e6, VIETNAM).strftime("%Y-%m-%d %H:%M:%S")
+def when(micros: int | None) -> datetime | None:
+    """A stored time in Vietnam's, to the second: in JSON as ISO 8601 with its offset, for people without."""
+    return None if micros is None else datetime.fromtimestamp(micros // 1_000_000, VIETNAM)
 
 
 def line(text: str = "") -> None:

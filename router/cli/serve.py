@@ -16,7 +16,19 @@ import typer
 
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
-from router.cli.session import REFUSED, ConfigOption, JsonOption, config_file, exit_codes, run, settings_of
+from router.cli.session import (
+    REFUSED,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    WhoOption,
+    config_file,
+    exit_codes,
+    opened,
+    run,
+    settings_of,
+    user,
+)
 from router.clock import SystemClock, SystemIds
 from router.doctor import examine
 from router.errors import ConfigError
@@ -27,6 +39,7 @@ from router.ledger import store
 from router.ledger.migrate import migrate_ledger
 from router.lock import DirectoryLock
 from router.masking import mask_value
+from router.owner_key import NAME as OWNER_KEY
 from router.owner_key import key_file, make_owner_key
 from router.ports import Ledger
 from router.runtime import quiet_collector, run_loop
@@ -38,6 +51,7 @@ topics = typer.Typer(no_args_is_help=True, help="The topics of the installation.
 app.add_typer(topics, name="topics")
 
 DAY = 86_400 * 1_000_000
+COPIED = ("ledger.db", "bus.db")
 
 
 @app.command("run", epilog="Example: lgsp run --config lgsp.toml")
@@ -147,14 +161,16 @@ def doctor(
 def backup(target: Path, config: ConfigOption = None) -> None:
     """Copy ledger and log of the embedded runtime into a new folder, while the service runs."""
 
-    target.mkdir(parents=True)
-
     async def work() -> None:
         settings = _embedded(settings_of(config))
+        _sources(settings.data)
+        _new_folder(target)
         purging.copy_sqlite(settings.data / "ledger.db", target / "ledger.db")  # first: no position beyond the bus
         purging.copy_sqlite(settings.data / "bus.db", target / "bus.db")
         if (settings.data / "objects").exists():
             shutil.copytree(settings.data / "objects", target / "objects")
+        if (settings.data / OWNER_KEY).exists():
+            shutil.copy2(settings.data / OWNER_KEY, target / OWNER_KEY)
 
     run(work())
     print(f"copied to {target}")
@@ -166,14 +182,16 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         settings = _embedded(settings_of(config))
+        _sources(source)
         data_directory(settings)
         lock = DirectoryLock(settings.data)
         lock.take()
         try:
             if (settings.data / "ledger.db").exists():
                 raise ConfigError(f"{settings.data} holds a ledger already", key="data", expected="an empty directory")
-            for name in ("ledger.db", "bus.db"):
-                shutil.copy2(source / name, settings.data / name)
+            for name in (*COPIED, OWNER_KEY):
+                if (source / name).exists():
+                    shutil.copy2(source / name, settings.data / name)
             if (source / "objects").exists():
                 shutil.copytree(source / "objects", settings.data / "objects", dirs_exist_ok=True)
         finally:
@@ -185,26 +203,35 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
 
 @app.command(epilog="Example: lgsp purge --older-than 90")
 def purge(
-    older_than: Annotated[float, typer.Option(help="Days; finished deliveries before that are removed.")] = 90.0,
+    older_than: Annotated[float, typer.Option(min=0, help="Days; what was finished before that is removed.")] = 90.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many deliveries would be removed.")] = False,
+    reason: ReasonOption = "by age",
+    who: WhoOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed."""
+    """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed. What is gone
+    cannot be shown or restored any more; recognition is kept for 90 days whatever is said here.
+    """
+    before = SystemClock().now() - int(older_than * DAY)
+    if older_than * DAY < purging.WINDOW:
+        days = purging.WINDOW // DAY
+        output.error(f"lgsp: younger than the {days} days of recognition: no trace will be left of what may come again")
 
     async def work() -> dict[str, int]:
         settings = settings_of(config)
         clock = SystemClock()
-        ledger = build_ledger(settings, clock)
-        await ledger.open()
-        try:
-            removed = await purging.purge(ledger, before=clock.now() - int(older_than * DAY))
+        async with opened(settings) as (ledger, _):
+            if dry_run:
+                return await purging.counted(ledger, before=before)
+            await purging.announce(ledger, before=before, now=clock.now(), who=who or user(), why=reason)
+            removed = await purging.purge(ledger, before=before)
             bus = build_bus(settings, clock)
             if isinstance(bus, EmbeddedBus):
                 removed["records"] = await _purge_log(bus, ledger, clock)
             return removed
-        finally:
-            await ledger.close()
 
     removed = run(work())
+    print("would be removed: " if dry_run else "removed: ", end="")
     print(" · ".join(f"{name}: {count}" for name, count in removed.items()))
 
 
@@ -232,7 +259,8 @@ async def _serve(settings: Settings, file: str) -> None:
         await migrate_ledger(settings.ledger_url, None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, service.stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means that a hangup is not for us
+            loop.add_signal_handler(number, service.stop)
     quiet_collector()
     await service.run()
 
@@ -241,6 +269,20 @@ def _embedded(settings: Settings) -> Settings:
     if not settings.embedded:
         raise ConfigError("only the embedded runtime is copied like this", key="bus.url", expected="embedded")
     return settings
+
+
+def _new_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be made", file=str(path), expected="a new folder") from None
+
+
+def _sources(folder: Path) -> None:
+    """Refuse a folder that lacks what is to be copied, before anything is made."""
+    missing = [name for name in COPIED if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"holds no {' and no '.join(missing)}", file=str(folder), expected="the folder of a ledger")
 
 
 def _password(settings: Settings) -> str | None:
