@@ -38,6 +38,7 @@ class HttpServer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((self._host, self._port))
+            listening.listen()  # from here on a caller waits instead of being refused
         except OSError as error:
             listening.close()
             raise ConfigError(error.strerror or "cannot listen", key=self._key, expected="a free port") from error

@@ -77,17 +77,17 @@ def check_table(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 def _told(resolved: Resolution | None) -> str:
     """The addressee in words."""
-    match resolved:
-        case None:
-            return "none named"
-        case Active():
-            return resolved.agency.name
-        case Ambiguous():
-            return f"several successors: {', '.join(resolved.successors)}"
-        case Dissolved():
-            return f"{resolved.agency} ended without a successor"
-        case Unknown():
-            return f"{resolved.code} is not registered today"
+    if resolved is None:
+        return "none named"
+    if isinstance(resolved, Active):
+        return resolved.agency.name
+    if isinstance(resolved, Ambiguous):
+        return f"several successors: {', '.join(resolved.successors)}"
+    if isinstance(resolved, Dissolved):
+        return f"{resolved.agency} ended without a successor"
+    if isinstance(resolved, Unknown):
+        return f"{resolved.code} is not registered today"
+    return f"its successions go in a circle: {resolved}"
 
 
 def _load(config: ConfigOption) -> tuple[Settings, Routes]:

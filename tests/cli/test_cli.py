@@ -123,9 +123,14 @@ def test_the_service_starts_answers_and_stops_by_a_signal(tmp_path: Path) -> Non
         with urllib.request.urlopen(ready["url"] + "/healthz/ready") as answer:
             assert json.load(answer) == {"ready": True}
         with urllib.request.urlopen(ready["url"] + "/metrics") as answer:
-            assert b"lgsp_routed_total" in answer.read()
+            told = answer.read()
+            assert b"lgsp_routed_total" in told
+            assert b'lgsp_lag{recipient="router"} 0.0' in told
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
+        last = [json.loads(line)["event"] for line in service.stderr]
+        assert last[-2:] == ["stopping", "stopped"]
+        assert not list(tmp_path.glob("*.db-wal"))
 
 
 def test_the_demos_dossiers_ran_by_their_definition_and_are_judged_the_same_again(played: Path) -> None:
