@@ -2,54 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final
 
-from router.errors import BusError, ConfigError, LedgerError
-from router.events import TopicPartition, topic_of
+from router.delivery.calls import Recipient
+from router.doctor_bus import Finding, examine_bus, examine_lag
+from router.errors import ConfigError, LedgerError
 from router.ledger import alerts, audit, registry, store
-from router.ledger.rows import Shard
 from router.objects import FolderObjectStore
-from router.ports import Bus, Clock, Ids
+from router.owner_key import key_file, owner_key
+from router.ports import Clock, Ids
 from router.recipients import build_recipients
 from router.routing.lint import check
 from router.routing.table import Routes
-from router.service import build_bus, build_ledger, build_routes, current_routes, topics_of
+from router.sdk.outcomes import Failure
+from router.service import build_ledger, build_routes, current_routes, locals_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 
-MOST_LATE: Final = 20  # shards looked at
-DAY_MS: Final = 86_400_000
+OTHERS: Final = 0o077  # permissions of anybody but the owner
 
 
-class Finding(NamedTuple):
-    """One thing examined. ``verdict`` is ``ok``, ``wrong`` or ``mind``."""
-
-    part: str
-    verdict: str
-    what: str
-    next_step: str
-
-
-async def examine(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
-    """Examine configuration, connectors, routes, bus and ledger; each as far as it can be reached."""
-    findings = [Finding("settings", "ok", f"data in {settings.data}", "")]
-    findings += _connectors(settings, clock, ids)
+async def examine(
+    settings: Settings, clock: Clock, ids: Ids, *, file: str = "settings", probe: bool = False
+) -> list[Finding]:
+    """Examine configuration, connectors, routes, bus and ledger; each as far as it can be reached. Nothing is made.
+    With ``probe`` every partner is asked whether it answers.
+    """
+    findings = [*_folder(settings), *_owner_key(settings)]
+    built, refused = _recipients(settings, clock, ids, file)
+    findings += refused
+    if built:
+        findings.append(Finding("recipients", "ok", ", ".join(recipient.id for recipient in built), ""))
+    if not settings.recipients:
+        findings.append(Finding("recipients", "mind", "none is configured", "add a section [recipients.<id>]"))
+    for recipient in built if probe else ():
+        findings.append(await _probed(recipient))
     findings += await _routes(settings, clock)
-    findings += await _bus(settings, clock)
+    findings += await examine_bus(settings, clock)
     findings += await _ledger(settings, clock)
     return findings
 
 
-def _connectors(settings: Settings, clock: Clock, ids: Ids) -> list[Finding]:
+def _folder(settings: Settings) -> list[Finding]:
+    if settings.data.exists() and settings.data.stat().st_mode & OTHERS:
+        what = f"other users of this machine may look into {settings.data}, which holds personal data"
+        return [Finding("settings", "mind", what, f"chmod 700 {settings.data}")]
+    return [Finding("settings", "ok", f"data in {settings.data}", "")]
+
+
+def _owner_key(settings: Settings) -> list[Finding]:
+    """Without the key one code with two owners is not noticed."""
+    step = "set identity.key_file, then `lgsp owner-key`"
     try:
-        made = build_recipients(settings, clock, ids, FolderObjectStore(settings.data / "objects"), "settings")
+        key = owner_key(settings)
     except ConfigError as error:
-        return [Finding("recipients", "wrong", str(error), "correct the configuration")]
-    if not made:
-        return [Finding("recipients", "mind", "none is configured", "add a section [recipients.<id>]")]
-    return [Finding("recipients", "ok", ", ".join(recipient.id for recipient in made), "")]
+        return [Finding("identity", "wrong", str(error), "`lgsp owner-key` makes it; copy it to all processes")]
+    path = key_file(settings)
+    if key:
+        return [*_exposed(path), Finding("identity", "ok", "owners of codes are compared", "")]
+    if path is not None:
+        return [Finding("identity", "mind", f"{path} is not made yet", "`lgsp run` makes it")]
+    return [Finding("identity", "wrong", "no key: the owners of a code are not compared", step)]
+
+
+def _exposed(path: Path | None) -> list[Finding]:
+    if path is None or not path.stat().st_mode & OTHERS:
+        return []
+    return [Finding("identity", "mind", f"other users may read {path}", f"chmod 600 {path}")]
+
+
+def _recipients(settings: Settings, clock: Clock, ids: Ids, file: str) -> tuple[list[Recipient], list[Finding]]:
+    """The recipients that can be made, and what is wrong with each of the others."""
+    made: list[Recipient] = []
+    refused: list[Finding] = []
+    objects = FolderObjectStore(settings.data / "objects")
+    for name, section in sorted(settings.recipients.items()):
+        alone = settings.model_copy(update={"recipients": {name: section}})
+        try:
+            made += build_recipients(alone, clock, ids, objects, file)
+        except ConfigError as error:
+            refused.append(Finding("recipients", "wrong", str(error), "correct the configuration"))
+    return made, refused
+
+
+async def _probed(recipient: Recipient) -> Finding:
+    try:
+        await recipient.connector.open()
+        try:
+            answers = await recipient.connector.probe()
+        finally:
+            await recipient.connector.close()
+    except Exception as error:  # whatever another package's connector raises is told, like what ours raise by name
+        said = str(error) if isinstance(error, Failure) else type(error).__name__
+        return Finding("partner", "wrong", f"{recipient.id}: {said}", "see its http.base_url and its credentials")
+    if answers:
+        return Finding("partner", "ok", f"{recipient.id} answers", "")
+    return Finding("partner", "wrong", f"{recipient.id} answers, but not with success", "ask its operators")
 
 
 async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
@@ -61,7 +111,8 @@ async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
     if not settings.embedded or (settings.data / "ledger.db").exists():
         with suppress(LedgerError, ConfigError):  # the examination of the ledger says so
             routes, found = await _in_force(settings, clock)
-    problems = [finding for finding in check(routes, settings.recipients, EVENT_TYPES) if finding.error]
+    names = [*settings.recipients, *locals_of(settings)]
+    problems = [finding for finding in check(routes, names, EVENT_TYPES) if finding.error]
     found += [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
     said = f"{len(routes.rules)} rules ({routes.digest}), registry {routes.registry.version}"
     return [Finding("routes", "ok", said, ""), *found]
@@ -87,39 +138,6 @@ async def _in_force(settings: Settings, clock: Clock) -> tuple[Routes, list[Find
     return routes, found
 
 
-async def _bus(settings: Settings, clock: Clock) -> list[Finding]:
-    if settings.embedded and not (settings.data / "bus.db").exists():
-        return [Finding("bus", "mind", "the log is not made yet", "`lgsp run` makes it")]
-    bus = build_bus(settings, clock)
-    try:
-        await bus.open()
-        try:
-            return await _topics(settings, bus)
-        finally:
-            await bus.close()
-    except (BusError, OSError) as error:
-        return [Finding("bus", "wrong", str(error), f"is {settings.bus.url} running and reachable?")]
-
-
-async def _topics(settings: Settings, bus: Bus) -> list[Finding]:
-    states = await bus.describe()
-    findings: list[Finding] = []
-    for spec in topics_of(settings):
-        state = states.get(spec.name)
-        if state is None:
-            findings.append(Finding("bus", "wrong", f"topic {spec.name} is missing", "`lgsp topics create`"))
-        elif state.partitions != spec.partitions:
-            what = f"topic {spec.name} has {state.partitions} partitions, not {spec.partitions}"
-            findings.append(Finding("bus", "wrong", what, "set bus.partitions, or drain and recreate"))
-        elif state.replication < spec.replication:
-            what = f"topic {spec.name} is kept {state.replication} times, not {spec.replication}"
-            findings.append(Finding("bus", "mind", what, "raise its replication, or bus.kafka.replication is too high"))
-        elif state.config.get("cleanup.policy", spec.config["cleanup.policy"]) != spec.config["cleanup.policy"]:
-            what = f"topic {spec.name} has cleanup.policy {state.config['cleanup.policy']}"
-            findings.append(Finding("bus", "wrong", what, f"set it to {spec.config['cleanup.policy']} on the broker"))
-    return findings or [Finding("bus", "ok", f"{len(states)} topics", "")]
-
-
 async def _ledger(settings: Settings, clock: Clock) -> list[Finding]:
     if settings.embedded and not (settings.data / "ledger.db").exists():
         return [Finding("ledger", "mind", "the ledger is not made yet", "`lgsp run` makes it")]
@@ -136,50 +154,9 @@ async def _ledger(settings: Settings, clock: Clock) -> list[Finding]:
         raised = await ledger.read(alerts.open_alerts)
     finally:
         await ledger.close()
-    findings = [Finding("ledger", "ok", f"{len(shards)} shards", ""), *await _late(settings, shards, clock)]
+    findings = [Finding("ledger", "ok", f"{len(shards)} shards", ""), *await examine_lag(settings, shards, clock)]
     if broken is not None:
         findings.append(Finding("audit", "wrong", f"row {broken} does not follow from the one before", "keep the file"))
     if raised:
         findings.append(Finding("alerts", "mind", f"{len(raised)} open", "`lgsp alerts`"))
     return findings
-
-
-async def _late(settings: Settings, shards: Sequence[Shard], clock: Clock) -> list[Finding]:
-    """Shards whose oldest record not accepted has used up half of its topic's retention: soon it would be deleted."""
-    bus = build_bus(settings, clock)
-    try:
-        await bus.open()
-    except (BusError, OSError):
-        return []  # the examination of the bus has said so
-    kept = settings.bus.retention_days
-    try:
-        ages = await _ages(bus, shards, clock)
-    except BusError:
-        return []
-    finally:
-        await bus.close()
-    return [
-        Finding(
-            "lag",
-            "mind",
-            f"{place.topic}/{place.partition}: not accepted for {age:.1f} of {kept:g} days",
-            "is delivery running? See `lgsp status`",
-        )
-        for place, age in ages.items()
-        if age > kept / 2
-    ]
-
-
-async def _ages(bus: Bus, shards: Sequence[Shard], clock: Clock) -> dict[TopicPartition, float]:
-    """The age in days of the oldest record not accepted, of shards that are behind."""
-    reader = await bus.reader("lgsp-doctor")
-    places = {TopicPartition(topic_of(shard.recipient), shard.partition): shard.position for shard in shards}
-    ends = await reader.latest(places)
-    behind = [place for place, position in places.items() if position < ends[place]]
-    ages: dict[TopicPartition, float] = {}
-    for place in behind[:MOST_LATE]:
-        await reader.set({place: places[place]})
-        for record in (await reader.next(1, 2.0)).get(place, ()):
-            ages[place] = (clock.now() / 1000 - record.timestamp) / DAY_MS
-    await reader.close()
-    return ages

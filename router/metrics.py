@@ -8,20 +8,23 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from router.delivery.service import DeliveryService
+from router.gauges import Gauges
 from router.ingress.intake import Intake
 from router.routing.hop import Hop
 
 
 class Metrics:
-    """A collector over hop, delivery and ingress of this process."""
+    """A collector over hop, delivery and ingress of this process, and over what waits in the installation."""
 
-    def __init__(self, hop: Hop | None, delivery: DeliveryService | None, intake: Intake) -> None:
-        self._hop, self._delivery, self._intake = hop, delivery, intake
+    def __init__(self, hop: Hop | None, delivery: DeliveryService | None, intake: Intake, gauges: Gauges) -> None:
+        self._hop, self._delivery, self._intake, self._gauges = hop, delivery, intake, gauges
+        self._waiting: list[Metric] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         """The exposition."""
+        self._waiting = await self._gauges.read()
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -40,6 +43,7 @@ class Metrics:
             )
         if self._delivery is not None:
             yield from self._of_delivery(self._delivery)
+        yield from self._waiting
 
     def _of_delivery(self, delivery: DeliveryService) -> Iterator[Metric]:
         tally = delivery.tally

@@ -7,8 +7,9 @@ applied here, under the lease, and the answer says so.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.delivery.accept import identity_of
@@ -57,6 +58,8 @@ class Status(NamedTuple):
     alerts: int
     registry: int = 0
     in_force: Sequence[InForce] = ()
+    conflicts: Mapping[str, int] = MappingProxyType({})
+    owner_conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,15 @@ class Operations:
         return await self._ledger.read(_status)
 
     async def dead(self, wanted: DeadFilter, limit: int) -> list[Named]:
-        """Dead letters, newest first."""
+        """Dead letters, newest first. Raises ``OrderRefused`` for a recipient that is not known."""
+        if wanted.recipient:
+            await self._require_recipient(wanted.recipient, local=True)
         return await self._ledger.read(lambda conn: query.dead(conn, wanted, limit=limit))
 
     async def dead_groups(self, wanted: DeadFilter) -> list[CauseGroup]:
-        """Dead letters by cause."""
+        """Dead letters by cause. Raises ``OrderRefused`` for a recipient that is not known."""
+        if wanted.recipient:
+            await self._require_recipient(wanted.recipient, local=True)
         return await self._ledger.read(lambda conn: query.dead_groups(conn, wanted))
 
     async def show(self, name: str) -> Shown:
@@ -134,7 +141,10 @@ class Operations:
         )
 
     async def lane(self, recipient: str, code: str, limit: int) -> list[Named]:
-        """A dossier's deliveries at one recipient, by any of its codes."""
+        """A dossier's deliveries at one recipient, by any of its codes. Raises ``OrderRefused`` for a recipient that is
+        not known.
+        """
+        await self._require_recipient(recipient, local=True)
 
         def look(conn: Connection) -> list[Named]:
             return query.lane(conn, recipient, query.keys_by_code(conn, code), limit)
@@ -256,8 +266,8 @@ class Operations:
         order = Order(lease=shard_lease(recipient, 0), verb=verb, who=who, why=why, recipient=recipient)
         return await self._place(order, None)
 
-    async def _require_recipient(self, recipient: str) -> None:
-        known = {place.recipient for place in await self._ledger.read(store.shards)} - {ROUTER}
+    async def _require_recipient(self, recipient: str, *, local: bool = False) -> None:
+        known = {place.recipient for place in await self._ledger.read(store.shards)} - (set() if local else {ROUTER})
         if recipient not in known:
             raise OrderRefused(f"there is no recipient {recipient} (known: {', '.join(sorted(known))})")
 
@@ -355,5 +365,5 @@ def _status(conn: Connection) -> Status:
     rows, events = query.unsettled(conn)
     return Status(
         query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)),
-        registry.version(conn), registry.all_in_force(conn),
+        registry.version(conn), registry.all_in_force(conn), conflicts.counted(conn), query.owner_conflicts(conn),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import structlog
 from aiolimiter import AsyncLimiter
 from pydantic import BaseModel, ValidationError
 
+from router.configuration import config_error
 from router.delivery.calls import Recipient
 from router.delivery.opening import Opening
 from router.errors import ConfigError
@@ -18,7 +19,7 @@ from router.ports import Clock, Ids, ObjectStore
 from router.procedures.calendar import load_calendar
 from router.sdk.connector import Connector, Context
 from router.sdk.manifest import NEVER, Hours, Manifest, Operation, Retry
-from router.settings import OperationSection, RecipientSection, Settings, config_error
+from router.settings import OperationSection, RecipientSection, Settings
 
 GROUP = "lgsp.connectors"
 
@@ -70,7 +71,7 @@ def _recipient(
     try:
         config = kind.config_model.model_validate(section.config)
     except ValidationError as error:
-        raise config_error(error, file, f"{key}.config") from None
+        raise config_error(error, file, kind.config_model, f"{key}.config") from None
     connector = kind(config, context)
     manifest = connector.manifest = adjusted(connector.manifest, section, file, key)
     rate = manifest.limits.rate if section.rate is None else section.rate
@@ -137,4 +138,4 @@ def _validated(model: type[Checked], values: Mapping[str, Any], file: str, key: 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise config_error(error, file, key) from None
+        raise config_error(error, file, model, key) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from router.bus.embedded import EmbeddedBus
 from router.bus.kafka import KafkaBus
@@ -22,7 +23,8 @@ from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownershi
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import BusError, ConfigError, LedgerError
 from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, TopicPartition, topic_of
-from router.http_server import HttpServer, probes
+from router.gauges import Gauges
+from router.http_server import HttpServer, exposition, probes
 from router.ingress.intake import Intake
 from router.ingress.limits import Limits
 from router.ingress.poll import PolledSource
@@ -35,6 +37,7 @@ from router.ledger.registry import LEASE as REGISTRY
 from router.lock import DirectoryLock
 from router.metrics import Metrics
 from router.objects import FolderObjectStore
+from router.owner_key import owner_key
 from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
 from router.procedures.calendar import load_calendar
 from router.procedures.definitions_file import load_definitions, shipped_definitions
@@ -78,7 +81,7 @@ def build_bus(settings: Settings, clock: Clock) -> Bus:
             security_protocol=section.security_protocol,
             sasl_mechanism=section.sasl_mechanism,
             user=section.sasl_username,
-            password=section.sasl_password,
+            password=section.sasl_password or SecretStr(""),
             ca_file=section.ca_file,
             cert_file=section.cert_file,
             key_file=section.key_file,
@@ -230,19 +233,6 @@ def todays_view(settings: Settings, clock: Clock, file: str, routes: Routes) -> 
     return TodaysView(codec, routes, recipients, kit)
 
 
-def owner_key(settings: Settings) -> bytes:
-    """The key that hashes owners of codes. Raises ``ConfigError`` for a file that cannot be read."""
-    section = settings.identity
-    if section.key is not None:
-        return section.key.get_secret_value().encode()
-    if section.key_file is None:
-        return b""
-    try:
-        return section.key_file.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError("cannot be read", file=str(section.key_file), key="identity.key_file") from error
-
-
 class Service:
     """One process of an installation, playing the roles of its settings. ``run`` until ``stop``.
 
@@ -298,7 +288,11 @@ class Service:
             partitions=settings.bus.partitions, owner_key=owner_key(settings),
         )  # fmt: skip
         self.http = HttpServer(settings.http.host, settings.http.port)
-        self.metrics = Metrics(self.hop, self.delivery, self.intake)
+        apart = settings.http.metrics_port
+        self.metrics_http = (
+            None if apart is None else HttpServer(settings.http.metrics_host, apart, "http.metrics_port")
+        )
+        self.metrics = Metrics(self.hop, self.delivery, self.intake, Gauges(self.ledger, self.bus, clock, self.hop))
         self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()  # delivery has let go of everything
@@ -319,7 +313,9 @@ class Service:
             stopping = asyncio.create_task(self._stopping.wait())
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            self.log.info("stopping")
             await self._wind_down(tasks)
+        self.log.info("stopped")
 
     def stop(self) -> None:
         """Take nothing more in, settle what runs, and return from ``run``."""
@@ -348,7 +344,14 @@ class Service:
         connectors = {recipient.id: recipient.connector for recipient in self.recipients}
         receiving = "ingress" in self.settings.roles
         hooks = webhook_routes(connectors, self.intake.receive, limits, self._now) if receiving else []
-        await self.http.start([*hooks, *probes(self.ready.is_set, self.metrics.render, self._in_force)])
+        inspected = exposition(self.metrics.render)
+        probed = probes(self.ready.is_set, self._in_force)
+        if self.metrics_http is None:
+            probed.append(inspected)
+        else:
+            await self.metrics_http.start([*probed, inspected])
+            stack.push_async_callback(self.metrics_http.stop)
+        await self.http.start([*hooks, *probed])
         stack.push_async_callback(self.http.stop)
 
     async def _register(self) -> None:
@@ -570,9 +573,9 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
 
 
 def data_directory(settings: Settings) -> Path:
-    """The data directory, made if it is missing. Raises ``ConfigError``."""
+    """The data directory, made if it is missing, for this user alone. Raises ``ConfigError``."""
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(error.strerror or "cannot be made", key="data", expected="a writable directory") from error
     return settings.data

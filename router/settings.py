@@ -1,29 +1,28 @@
 """Settings of an installation: one TOML file, overridable by environment, validated before anything starts.
 
-Environment variables are named ``LGSP_<SECTION>__<KEY>``, for instance ``LGSP_LEDGER__URL``. Secrets may stand in the
-environment or in files (``…_file`` keys), so that the configuration itself holds none.
+Environment variables are named ``LGSP_<SECTION>__<KEY>``, for instance ``LGSP_LEDGER__URL``; a dash in a recipient's id
+is written ``_``. Every secret may stand in the environment or in a file (its key with ``_file`` behind it), so that the
+configuration itself holds none. ``router.configuration`` reads the file.
 """
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from router.errors import ConfigError
+from router.environment import Environment
 from router.events import ROUTER
+from router.sdk.configured import Configured as Section
+from router.sdk.configured import Credential, Secret, at, tls_context
 from router.sdk.manifest import Maintenance
 
-RECIPIENT_ID = r"^[a-z][a-z0-9-]{0,40}$"
-
-
-class Section(BaseModel):
-    """Frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+RecipientId = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$", description="a-z, 0-9 and -, beginning with a letter, at most 41")
+]
 
 
 class KafkaSection(Section):
@@ -32,18 +31,32 @@ class KafkaSection(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str = ""
-    sasl_password: SecretStr = SecretStr("")
+    sasl_password: Credential | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
     replication: Annotated[int, Field(ge=1)] = 3
     min_insync_replicas: Annotated[int, Field(ge=1)] = 2
 
+    @model_validator(mode="after")
+    def _can_connect(self) -> Self:
+        if self.security_protocol.startswith("SASL"):
+            for key in ("sasl_username", "sasl_password"):
+                if not getattr(self, key):
+                    raise at(key, f"is missing; {self.security_protocol} needs it", "what the broker's owner gave you")
+        if self.security_protocol.endswith("SSL"):
+            tls_context(self.ca_file, self.cert_file, self.key_file)
+        elif self.ca_file or self.cert_file or self.key_file:
+            raise at("security_protocol", f"{self.security_protocol} uses no certificates", "SSL or SASL_SSL")
+        return self
+
 
 class BusSection(Section):
     """``url`` is ``embedded`` or ``kafka://host:port[,host:port]``. ``partitions`` of every topic, fixed for ever."""
 
-    url: Annotated[str, Field(pattern=r"^(embedded|kafka://[^/\s]+)$")] = "embedded"
+    url: Annotated[
+        str, Field(pattern=r"^(embedded|kafka://[^/@\s]+)$", description="embedded, or kafka://host:port[,host:port]")
+    ] = "embedded"
     partitions: Annotated[int, Field(ge=1, le=1024)] = 6
     retention_days: Annotated[float, Field(gt=0)] = 14
     kafka: KafkaSection = KafkaSection()
@@ -52,16 +65,34 @@ class BusSection(Section):
 class LedgerSection(Section):
     """``url`` is ``sqlite`` (a file in the data directory) or ``postgresql://user@host:port/database``."""
 
-    url: Annotated[str, Field(pattern=r"^(sqlite|postgresql://\S+)$")] = "sqlite"
-    password: SecretStr | None = None
+    url: Annotated[
+        str,
+        Field(pattern=r"^(sqlite|postgresql://\S+)$", description="sqlite, or postgresql://user@host:port/database"),
+    ] = "sqlite"
+    password: Credential | None = None
     lease_seconds: Annotated[float, Field(ge=2)] = 15.0
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_password(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise at("", "is not a URL", "postgresql://user@host:port/database") from None
+        if parts.password is not None or "password" in parse_qs(parts.query):
+            raise at("", "holds a password", "it in ledger.password, ledger.password_file or LGSP_LEDGER__PASSWORD")
+        return url
 
 
 class HttpSection(Section):
-    """Where the service listens for webhooks, health and metrics."""
+    """Where the service listens for webhooks, health and metrics. With ``metrics_port`` metrics are there alone, out of
+    the partners' sight.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
     source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 0
 
@@ -74,9 +105,11 @@ class RoutingSection(Section):
 
 
 class IdentitySection(Section):
-    """The key that hashes applicants' ids. Without one the owners of a code cannot be told apart."""
+    """The key that hashes applicants' ids, the same for all processes and for ever. The embedded runtime makes one in
+    its data directory; without one the owners of a code cannot be told apart.
+    """
 
-    key: SecretStr | None = None
+    key: Secret | None = None
     key_file: Path | None = None
 
 
@@ -138,9 +171,9 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("data")
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = (
-        ""  # stable name of this process, for rebalances
-    )
+    instance: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$", description="at most 100 of A-Z a-z 0-9 . _ -")
+    ] = ""  # stable name of this process, for rebalances
     roles: tuple[Literal["ingress", "router", "delivery"], ...] = ("ingress", "router", "delivery")
     bus: BusSection = BusSection()
     ledger: LedgerSection = LedgerSection()
@@ -149,7 +182,7 @@ class Settings(BaseSettings):
     identity: IdentitySection = IdentitySection()
     delivery: DeliverySection = DeliverySection()
     procedures: ProceduresSection = ProceduresSection()
-    recipients: dict[Annotated[str, Field(pattern=RECIPIENT_ID)], RecipientSection] = Field(default_factory=dict)
+    recipients: dict[RecipientId, RecipientSection] = Field(default_factory=dict)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     reserved: ClassVar[frozenset[str]] = frozenset({ROUTER, "procedures"})
@@ -158,9 +191,9 @@ class Settings(BaseSettings):
     def _consistent(self) -> Settings:
         for recipient in self.recipients:
             if recipient in self.reserved:
-                raise ValueError(f"recipients.{recipient}: the name is the router's own")
+                raise at(f"recipients.{recipient}", "the name is the router's own", "another name")
         if self.embedded != (self.ledger.url == "sqlite"):
-            raise ValueError("bus.url and ledger.url: either embedded with sqlite, or Kafka with PostgreSQL")
+            raise at("ledger.url", "does not go with bus.url", "either embedded with sqlite, or Kafka with PostgreSQL")
         return self
 
     @property
@@ -185,30 +218,4 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
-        return env_settings, init_settings
-
-
-def load_settings(path: Path | None) -> Settings:
-    """Read and validate a configuration file (None: all defaults). Raises ``ConfigError`` with file, key and form."""
-    name = str(path) if path else "environment"
-    try:
-        values = tomllib.loads(path.read_text("utf-8")) if path else {}
-    except OSError as error:
-        raise ConfigError(error.strerror or "cannot be read", file=name, expected="a readable TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(error), file=name, expected="TOML in UTF-8") from error
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        raise config_error(error, name) from None
-    if path is not None and not settings.data.is_absolute():
-        settings = settings.model_copy(update={"data": path.parent / settings.data})
-    return settings
-
-
-def config_error(error: ValidationError, file: str, prefix: str = "") -> ConfigError:
-    """The first problem of a validation as file, key and expected form; never the value, which may be a secret."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(part for part in (prefix, *map(str, first["loc"])) if part)
-    expected = str((first.get("ctx") or {}).get("pattern") or (first.get("ctx") or {}).get("expected") or "")
-    return ConfigError(first["msg"], file=file, key=key, expected=expected)
+        return Environment(settings_cls), init_settings

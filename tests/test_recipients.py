@@ -8,23 +8,25 @@ import pytest
 from pydantic import ValidationError
 
 from router.clock import SystemClock, SystemIds
+from router.configuration import load_settings
 from router.errors import ConfigError
 from router.objects import FolderObjectStore
 from router.recipients import adjusted, build_recipients
 from router.sdk.dates import VIETNAM
 from router.sdk.manifest import Manifest, Operation, Retry
-from router.settings import RecipientSection, Settings, load_settings
+from router.settings import RecipientSection, Settings
+
+CONFIG = {
+    "http": {"base_url": "http://127.0.0.1:9"},
+    "system_id": "lgsp-h39",
+    "system_key": "khóa của thuế",
+    "webhook_token": "a token of this test",
+    "agency": "H39.90",
+}
 
 
 def built(tmp_path, **section):
-    config = {
-        "http": {"base_url": "http://127.0.0.1:9"},
-        "system_id": "lgsp-h39",
-        "system_key": "change-me",
-        "webhook_token": "change-me-too",
-        "agency": "H39.90",
-    }
-    settings = Settings(data=tmp_path, recipients={"tax-h39": {"connector": "tax", "config": config, **section}})
+    settings = Settings(data=tmp_path, recipients={"tax-h39": {"connector": "tax", "config": CONFIG, **section}})
     objects = FolderObjectStore(tmp_path)
     return build_recipients(settings, SystemClock(), SystemIds(), objects, "lgsp.toml")[0]
 
@@ -45,6 +47,32 @@ def test_a_retry_policy_is_changed_key_by_key_for_all_operations_or_for_one(tmp_
     assert recipient.manifest.operation_for(first.events[0]).timeout == 7
     others = [operation for operation in recipient.manifest.operations if operation.name != first.name]
     assert all(recipient.manifest.retry_of(other).budget == 21 for other in others)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"webhook_token": ""}, "config.webhook_token: empty"),
+        ({"webhook_token": "1234567"}, "config.webhook_token: shorter than 8"),
+        ({"webhook_token": "change-me"}, "config.webhook_token: still the secret of the example"),
+        ({"system_key": " "}, "config.system_key: empty"),
+        ({"http": {"base_url": "ftp:/x y"}}, "config.http.base_url: has the wrong form (expected http(s)://host"),
+        ({"http": {"base_url": "https://u:p@thue.example.vn"}}, "config.http.base_url: has the wrong form"),
+        ({"http": {"base_url": "https://thue.example.vn", "ca_file": "/nope.pem"}}, "config.http.ca_file: /nope.pem"),
+        ({"sytem_id": "x"}, "config.sytem_id: there is no such setting (expected system_id)"),
+    ],
+)
+def test_a_connectors_own_settings_are_refused_by_key_and_form(tmp_path, config, said):
+    with pytest.raises(ConfigError) as refused:
+        built(tmp_path, config={**CONFIG, **config})
+    assert said in str(refused.value)
+
+
+def test_a_partners_secret_may_stand_in_a_file(tmp_path):
+    (tmp_path / "token").write_text("a token of this test\n", "utf-8")
+    config = {name: value for name, value in CONFIG.items() if name != "webhook_token"}
+    made = built(tmp_path, config={**config, "webhook_token_file": str(tmp_path / "token")})
+    assert made.connector.config.webhook_token.get_secret_value() == "a token of this test"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import SecretStr
-
 from connectors.land_registry import mapping
 from connectors.land_registry.files import with_contents
 from connectors.land_registry.inbound import HOOKS, handler, refuse
@@ -22,6 +20,7 @@ from router.sdk import (
     Outcome,
     Receipt,
     Route,
+    Secret,
     Uncertain,
 )
 from router.sdk.auth import Signature
@@ -59,7 +58,7 @@ class LandRegistryConfig(LoginConfig):
     """
 
     http: HttpConfig
-    webhook_secret: SecretStr
+    webhook_secret: Secret
     agency: str
     files: Literal["inline", "reference"] = "inline"
 

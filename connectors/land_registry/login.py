@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 
 from pydantic import SecretStr, model_validator
 
-from router.sdk import Clock, ConnectorConfig, Transient, Unauthorised, Uncertain
+from router.sdk import Clock, ConnectorConfig, Credential, Transient, Unauthorised, Uncertain
 from router.sdk.http import Http
 
 EARLY: Final = 30.0  # a token is renewed this many seconds before it ends
@@ -18,9 +18,9 @@ class LoginConfig(ConnectorConfig):
     """``dialect`` says how to log in; VBDLIS needs ``api_key``, ILIS ``user`` and ``password``."""
 
     dialect: Literal["vbdlis", "ilis"] = "vbdlis"
-    api_key: SecretStr = SecretStr("")
+    api_key: Credential = SecretStr("")
     user: str = ""
-    password: SecretStr = SecretStr("")
+    password: Credential = SecretStr("")
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Self:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import SecretStr
-
 from connectors.national_portal import mapping
 from connectors.national_portal.files import Files
 from connectors.national_portal.inbound import Inbox, refuse
@@ -23,6 +21,7 @@ from router.sdk import (
     Receipt,
     Rejected,
     Route,
+    Secret,
 )
 from router.sdk.auth import Token
 from router.sdk.http import Http, HttpConfig
@@ -42,7 +41,7 @@ class NationalPortalConfig(SessionConfig):
     """
 
     http: HttpConfig
-    webhook_token: SecretStr
+    webhook_token: Secret
     strategy: Literal["lookup", "insert_first"] = "insert_first"
     files: HttpConfig | None = None
     files_url: str = ""

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import SecretStr
-
-from router.sdk import ConnectorConfig, Failure, Manifest, Outcome, Throttled, Transient, Unauthorised, Uncertain
+from router.sdk import (
+    ConnectorConfig,
+    Credential,
+    Failure,
+    Manifest,
+    Outcome,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Uncertain,
+)
 from router.sdk.http import Answer, Http, UnclassifiedAnswer, classify
 
 PATIENCE: Final = 60.0  # seconds the portal may take for one call
@@ -20,7 +28,7 @@ class SessionConfig(ConnectorConfig):
     """Who we are at the portal: account, the destination header of the login, the unit we speak for (``madonvi``)."""
 
     user: str
-    password: SecretStr
+    password: Credential
     dstcode: str
     unit: str
 

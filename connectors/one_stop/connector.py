@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict
 
 from connectors.one_stop import mapping
 from connectors.one_stop.inbound import receiver
@@ -16,11 +16,13 @@ from router.sdk import (
     Connector,
     ConnectorConfig,
     Context,
+    Credential,
     Event,
     Manifest,
     Outcome,
     Receipt,
     Route,
+    Secret,
     Transient,
     Unauthorised,
     Uncertain,
@@ -79,8 +81,8 @@ class OneStopConfig(ConnectorConfig):
 
     http: HttpConfig
     client_id: str
-    client_secret: SecretStr
-    webhook_token: SecretStr
+    client_secret: Credential
+    webhook_token: Secret
     units: tuple[Unit, ...] = ()
 
 

@@ -142,7 +142,7 @@ def _completed(kind: Kind, values: dict[str, Any], data: Any) -> dict[str, Any]:
 
 
 def _owner(record: BaseModel) -> str:
-    return record.applicant.identity_number or "" if isinstance(record, Dossier) else ""
+    return record.applicant.owner if isinstance(record, Dossier) else ""
 
 
 def _addressee(record: BaseModel, message: Mapping[str, Any]) -> str:

@@ -6,8 +6,6 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pydantic import SecretStr
-
 from connectors.tax.inbound import completed_obligation, notice_file, refuse, returned_request
 from connectors.tax.mapping import REJECTION
 from connectors.tax.xml import obligation_xml
@@ -16,12 +14,14 @@ from router.sdk import (
     Connector,
     ConnectorConfig,
     Context,
+    Credential,
     Event,
     Invalid,
     Manifest,
     Outcome,
     Receipt,
     Route,
+    Secret,
     Uncertain,
 )
 from router.sdk.auth import Token
@@ -36,8 +36,8 @@ class TaxConfig(ConnectorConfig):
 
     http: HttpConfig
     system_id: str
-    system_key: SecretStr
-    webhook_token: SecretStr
+    system_key: Credential
+    webhook_token: Secret
     agency: str
 
 

@@ -16,6 +16,7 @@ from router.bus.kafka_errors import answered, stop, translated
 from router.bus.kafka_publisher import KafkaPublisher
 from router.bus.kafka_reader import KafkaNotes, KafkaReader
 from router.bus.kafka_settings import KafkaSettings
+from router.errors import BusUnavailable
 from router.events import Polled, TopicPartition
 from router.ports import Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
 
@@ -28,7 +29,11 @@ class KafkaBus:
 
     async def open(self) -> None:
         """Check that the cluster answers; ``BusUnavailable`` otherwise."""
-        await kafka_admin.describe(self._settings)
+        try:
+            await kafka_admin.describe(self._settings)
+        except BusUnavailable as error:
+            place = self._settings.bootstrap_servers
+            raise BusUnavailable(f"Kafka at {place} cannot be used ({error}): does it run there? see bus.url") from None
 
     async def close(self) -> None:
         """Nothing is held."""

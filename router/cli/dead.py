@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from router.cli import output
 from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, Reason, Recipient, Text, Type, wanted_by
 from router.cli.recipient import told
-from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
+from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
 from router.codec import Codec, PackagedSchemas
 from router.errors import CodecError
 from router.ledger.query import CauseGroup, DeadFilter, Named
@@ -25,6 +26,7 @@ from router.replay.explain import explain
 from router.sdk.manifest import Manifest
 
 app = typer.Typer(invoke_without_command=True)
+LONGEST_SHOWN = 60  # characters of a code in a listing
 Name = Annotated[str, typer.Argument(help="A delivery's name: recipient/partition/seq, as listings print it.")]
 Lang = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of explanations.")]
 
@@ -62,7 +64,7 @@ def dead(
         for key in ("what", "message", "step"):
             if row[key]:
                 output.line(f"    {row[key]}")
-        output.line(f"    {row['first']} – {row['last']}, {row['lanes']} lanes parked\n")
+        output.line(f"    {output.cell(row['first'])} – {output.cell(row['last'])}, {row['lanes']} lanes parked\n")
     if not rows:
         output.line("No dead letters.")
 
@@ -101,6 +103,7 @@ def dead_list(
 def dead_show(
     name: Name,
     full: Annotated[bool, typer.Option("--full", help="Show personal data; audited, needs --reason.")] = False,
+    save: Annotated[Path | None, typer.Option("--save", help="Write the newest body to a file; as --full.")] = None,
     reason: ReasonOption = "",
     who: WhoOption = "",
     config: ConfigOption = None,
@@ -109,17 +112,21 @@ def dead_show(
     """Show one delivery: why it failed, its attempts, its orders, its headers, and its bodies (masked) with what an
     edit changed.
     """
-    if full and not reason:
-        output.error("lgsp: --full shows personal data and needs --reason; it is written to the audit table")
+    personal = full or save is not None
+    if personal and not reason:
+        output.error("lgsp: --full and --save show personal data and need --reason; it is written to the audit table")
         raise typer.Exit(REFUSED)
 
     async def look(operations: Operations) -> Shown:
         shown = await operations.show(name)
-        if full:
+        if personal:
             await operations.record_full_view(name, who or user(), reason)
         return shown
 
-    output.document(_shown(ask(config, look), full=full), as_json=json)
+    shown = ask(config, look)
+    if save is not None:
+        _save(save, shown.editions[-1][1].value)
+    output.document(_shown(shown, full=full), as_json=json)
 
 
 @app.command("conflicts", epilog="Example: lgsp dead conflicts --json")
@@ -130,7 +137,7 @@ def dead_conflicts(limit: int = 50, config: ConfigOption = None, json: JsonOptio
             "conflict": found.id,
             "first": found.first,
             "type": found.event_type,
-            "code": mask(found.subject),
+            "code": code_shown(found.subject),
             "source": found.source,
             "event_id": found.event_id,
             "seen": output.when(found.seen_at),
@@ -174,6 +181,12 @@ def _manifest(entry: EntryPoint) -> Manifest:
     return manifest
 
 
+def code_shown(code: str) -> str:
+    """A code as listings show it: masked, and cut where nobody reads on."""
+    code = mask(code)
+    return code if len(code) <= LONGEST_SHOWN else code[: LONGEST_SHOWN - 1] + "…"
+
+
 def delivery_row(named: Named) -> dict[str, Any]:
     """A delivery as listings show it: masked."""
     delivery, failure = named.delivery, named.delivery.failure
@@ -181,7 +194,7 @@ def delivery_row(named: Named) -> dict[str, Any]:
         "id": named.name,
         "state": delivery.state.value,
         "type": delivery.event_type,
-        "code": mask(delivery.subject),
+        "code": code_shown(delivery.subject),
         "reason": failure.reason if failure else None,
         "partner_code": failure.partner_code if failure else None,
         "message": mask(failure.message)[:80] if failure else None,
@@ -219,8 +232,10 @@ def _changes(codec: Codec, shown: Shown, *, full: bool) -> list[dict[str, Any]]:
     records = [_decoded(codec, body) for _, body in shown.editions]
     for number, (before, after) in enumerate(pairwise(records), 1):
         for change in difference(before, after):
-            row = {"edit": number, "field": change.path, "before": change.before, "after": change.after}
-            made.append(row if full else {**row, **mask_value({"before": change.before, "after": change.after})})
+            name = next(part for part in reversed(change.path.split(".")) if not part.isdigit())
+            before_after = {"before": change.before, "after": change.after}
+            shown_as = before_after if full else {at: mask_value(v, name) for at, v in before_after.items()}
+            made.append({"edit": number, "field": change.path, **shown_as})
     return made
 
 
@@ -235,8 +250,26 @@ def _payload(codec: Codec, body: Body, *, full: bool) -> Any:
     try:
         record = codec.decode(body.value)
     except CodecError as error:
-        return f"({len(body.value)} bytes: {error})"
+        what = f"({len(body.value)} bytes: {error})"
+        return {"undecodable": what, "bytes": _plain(body.value)} if full else what
     return record if full else mask_value(record)
+
+
+def _plain(value: bytes) -> str:
+    """Bytes as text where they are text, else in hexadecimal digits."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+
+
+def _save(path: Path, content: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except OSError as error:
+        output.error(f"lgsp: {path}: {error.strerror}")
+        raise typer.Exit(MISCONFIGURED) from None
 
 
 def _text(value: bytes) -> str:

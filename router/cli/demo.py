@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from router.cli.serve import configure_logging
+from router.cli.session import exit_codes
 from router.demo.run import Choices, run_demo
 from router.demo.sabotage import Sabotage
 from router.runtime import run_loop
@@ -19,9 +20,13 @@ app = typer.Typer()
 def demo(
     dossiers: Annotated[int, typer.Option(min=1, help="Land-transfer dossiers.")] = 50,
     documents: Annotated[int, typer.Option(min=0, help="Official documents.")] = 20,
-    bus: Annotated[str, typer.Option(help="embedded, or kafka://host:port.")] = "embedded",
-    ledger: Annotated[str, typer.Option(help="sqlite, or postgresql://user@host:port/database.")] = "sqlite",
-    keep: Annotated[Path | None, typer.Option(help="Keep the data in this folder.")] = None,
+    bus: Annotated[
+        str, typer.Option(help="embedded; or kafka://host:port, then --ledger postgresql://… too.")
+    ] = "embedded",
+    ledger: Annotated[
+        str, typer.Option(help="sqlite; with --bus kafka://…: postgresql://user@host:port/database.")
+    ] = "sqlite",
+    keep: Annotated[Path | None, typer.Option(help="Keep data and an lgsp.toml in this new folder.")] = None,
     seed: Annotated[int, typer.Option(min=1, help="Another story: other people, other dossiers with trouble.")] = 1,
     sabotage: Annotated[Sabotage | None, typer.Option(help="Plant a fault; the check must find it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -30,6 +35,12 @@ def demo(
 
     Exit 0 if everything arrived once and in order, 1 if anything differs.
     """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise typer.BadParameter(f"{keep} is not an empty folder", param_hint="--keep")
+    if (bus == "embedded") != (ledger == "sqlite"):
+        raise typer.BadParameter("either embedded with sqlite, or kafka:// with postgresql://", param_hint="--ledger")
     configure_logging("error")
     choices = Choices(dossiers, documents, bus, ledger, keep, seed, sabotage, json)
-    raise typer.Exit(run_loop(run_demo(choices)))
+    with exit_codes():
+        code = run_loop(run_demo(choices))
+    raise typer.Exit(code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from router.cli import agencies, dead, demo, operate, procedures, recipient, replay, report, routes, serve
@@ -27,4 +29,5 @@ app.add_typer(report.dossier, name="dossier")
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 refused or not found well, 2 wrong configuration or usage, 3 unreachable."""
+    os.umask(0o077)  # logs, ledgers and copies hold personal data
     app()

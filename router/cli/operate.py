@@ -11,7 +11,7 @@ from router.cli import output
 from router.cli.dead import delivery_row
 from router.cli.recipient import recipient_rows, told
 from router.cli.replay import in_lane_order
-from router.cli.session import ConfigOption, JsonOption, ReasonOption, WhoOption, ask, settings_of, user
+from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, settings_of, user
 from router.ledger.rows import Verb
 from router.masking import mask
 from router.operations import Answer, Operations
@@ -30,7 +30,12 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show backlogs, recipients that do not work, and what has not left yet."""
     found = ask(config, lambda operations: operations.status())
     rows = recipient_rows(found)
-    rest = {"outbox": found.outbox, "waiting_for_dossier": found.waiting_for_dossier, "alerts": found.alerts}
+    rest = {
+        "outbox": found.outbox,
+        "waiting_for_dossier": found.waiting_for_dossier,
+        "alerts": found.alerts,
+        "owner_conflicts": found.owner_conflicts,
+    }
     processes = [{**each._asdict(), "since": output.when(each.since)} for each in found.in_force]
     if json:
         output.document({"recipients": rows, **rest, "registry": found.registry, "processes": processes}, as_json=True)
@@ -70,6 +75,8 @@ def trace(
     same = ask(config, lambda operations: operations.same_content(event_id, sources))
     rows = [delivery_row(named) | {"same_content_as": ", ".join(same.get(named.name, []))} for named in found]
     output.listing(rows, as_json=json, empty="No recipient has this event.")
+    if not found:
+        raise typer.Exit(REFUSED)
 
 
 @lanes.command("show", epilog="Example: lgsp lane show tax-h39 H39.16-250616-0007")
@@ -85,6 +92,8 @@ def lane_show(
     output.listing(
         [delivery_row(named) for named in found], as_json=json, empty="Nothing is known of this dossier there."
     )
+    if not found:
+        raise typer.Exit(REFUSED)
 
 
 @app.command(epilog='Example: lgsp skip tax-h39/3/152 --reason "đã nhập tay"')

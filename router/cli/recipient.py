@@ -54,6 +54,7 @@ def recipient_rows(found: Status) -> list[dict[str, Any]]:
     for backlog in found.backlogs:
         row = _condition(found.states.get(backlog.recipient), held.get(backlog.recipient))
         row |= {name: getattr(backlog, name) for name in ("waiting", "calling", "dead", "uncertain")}
+        row["conflicts"] = found.conflicts.get(backlog.recipient, 0)
         rows.append({"recipient": backlog.recipient, **row, "oldest": output.when(backlog.oldest)})
     return rows
 

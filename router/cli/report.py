@@ -45,6 +45,7 @@ def report(
     level: Annotated[str, typer.Option(help="Agencies of this level only, e.g. commune.")] = "",
     format: Annotated[Literal["table", "csv", "json", "html"], typer.Option(help="How to print it.")] = "table",
     config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Count dossiers: received, solved early, on time, overdue, in progress, paused, by channel and service level."""
     try:
@@ -65,8 +66,9 @@ def report(
         writer.writeheader()
         writer.writerows(rows)
     else:
-        told = rows if format == "json" else _narrow(rows)
-        output.listing(told, as_json=format == "json", empty="There are no dossiers in this period.")
+        plain = json or format == "json"
+        told = rows if plain else _narrow(rows)
+        output.listing(told, as_json=plain, empty="There are no dossiers in this period.")
 
 
 @app.command(epilog="Example: lgsp deadlines --days 1 --agency H39.25 --json")

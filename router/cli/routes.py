@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 
 from router.cli import output
 from router.cli.session import REFUSED, ConfigOption, JsonOption, routes_of, run, settings_of
-from router.routing.agencies import Active
+from router.routing.agencies import Active, Ambiguous, Dissolved, Resolution, Unknown
 from router.routing.lint import check
 from router.routing.table import Facts, Routes
+from router.service import locals_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 
@@ -25,10 +27,14 @@ def explain(
     procedure: str = "",
     commune: Annotated[str, typer.Option(help="GSO commune code, for split agencies.")] = "",
     urgent: bool = False,
+    every: Annotated[bool, typer.Option("--all", help="Also the rules that do not fire, and why not.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print which rules fire for an event and why, and where it goes."""
+    """Print which rules fire for an event, and where it goes."""
+    if type not in EVENT_TYPES:
+        close = get_close_matches(type, EVENT_TYPES, n=3) or sorted(EVENT_TYPES)
+        raise typer.BadParameter(f"{type!r} is no event type (expected {', '.join(close)})", param_hint="TYPE")
     _, routes = _load(config)
     hints = tuple((name, value) for name, value in (("commune", commune), ("procedure", procedure)) if value)
     facts = Facts(type, source, procedure, urgent, addressed_to, hints)
@@ -44,17 +50,18 @@ def explain(
             "to": ", ".join(fired.recipients),
         }
         for fired in routes.fire(facts, agency)
+        if every or fired.fired
     ]
     result = {
         "recipients": list(decision.recipients),
         "reason": decision.reason,
-        "addressee": str(resolved) if resolved is not None and agency is None else (agency.name if agency else ""),
+        "addressee": _told(resolved),
         "headers": {name: value.decode() for name, value in decision.headers},
     }
     if json:
         output.document({**result, "rules": rows}, as_json=True)
         return
-    output.listing(rows, as_json=False, empty="There are no rules.")
+    output.listing(rows, as_json=False, empty="No rule fires; --all says why not.")
     output.document(result, as_json=False)
 
 
@@ -62,10 +69,25 @@ def explain(
 def check_table(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Lint the routing table against the registry, the recipients and the known event types."""
     settings, routes = _load(config)
-    findings = check(routes, settings.recipients, EVENT_TYPES)
+    findings = check(routes, [*settings.recipients, *locals_of(settings)], EVENT_TYPES)
     output.listing([finding._asdict() for finding in findings], as_json=json, empty="Nothing to find.")
     if any(finding.error for finding in findings):
         raise typer.Exit(REFUSED)
+
+
+def _told(resolved: Resolution | None) -> str:
+    """The addressee in words."""
+    if resolved is None:
+        return "none named"
+    if isinstance(resolved, Active):
+        return resolved.agency.name
+    if isinstance(resolved, Ambiguous):
+        return f"several successors: {', '.join(resolved.successors)}"
+    if isinstance(resolved, Dissolved):
+        return f"{resolved.agency} ended without a successor"
+    if isinstance(resolved, Unknown):
+        return f"{resolved.code} is not registered today"
+    return f"its successions go in a circle: {resolved}"
 
 
 def _load(config: ConfigOption) -> tuple[Settings, Routes]:

@@ -16,7 +16,19 @@ import typer
 
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
-from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, run, settings_of
+from router.cli.session import (
+    REFUSED,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    WhoOption,
+    config_file,
+    exit_codes,
+    opened,
+    run,
+    settings_of,
+    user,
+)
 from router.clock import SystemClock, SystemIds
 from router.doctor import examine
 from router.errors import ConfigError
@@ -27,6 +39,8 @@ from router.ledger import store
 from router.ledger.migrate import migrate_ledger
 from router.lock import DirectoryLock
 from router.masking import mask_value
+from router.owner_key import NAME as OWNER_KEY
+from router.owner_key import key_file, make_owner_key
 from router.ports import Ledger
 from router.runtime import quiet_collector, run_loop
 from router.service import Service, build_bus, build_ledger, data_directory, topics_of
@@ -37,19 +51,16 @@ topics = typer.Typer(no_args_is_help=True, help="The topics of the installation.
 app.add_typer(topics, name="topics")
 
 DAY = 86_400 * 1_000_000
+COPIED = ("ledger.db", "bus.db")
 
 
 @app.command("run", epilog="Example: lgsp run --config lgsp.toml")
 def run_service(config: ConfigOption = None) -> None:
     """Run the service until a signal stops it; stopping loses nothing."""
-    try:
+    with exit_codes():
         settings = settings_of(config)
-        data_directory(settings)
         configure_logging(settings.log_level)
-        run_loop(_serve(settings, str(config or "settings")))
-    except ConfigError as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
+        run_loop(_serve(settings, str(config_file(config) or "settings")))
 
 
 @app.command(epilog="Example: lgsp migrate --config lgsp.toml")
@@ -62,6 +73,20 @@ def migrate(config: ConfigOption = None) -> None:
         return await migrate_ledger(settings.ledger_url, _password(settings))
 
     print(f"the ledger is at revision {run(work())}")
+
+
+@app.command("owner-key", epilog="Example: lgsp owner-key --config lgsp.toml")
+def make_key(config: ConfigOption = None) -> None:
+    """Make the key that hashes applicants' ids (identity.key_file), for this user alone; one that is there is never
+    replaced. All processes of an installation share it; copy it to each. The embedded runtime makes its own.
+    """
+    with exit_codes():
+        settings = settings_of(config)
+        path = key_file(settings)
+        if path is None:
+            raise ConfigError("no file is named", key="identity.key_file", expected="the path of the key to make")
+        make_owner_key(path, SystemIds())
+    print(f"made {path}")
 
 
 @topics.command("create", epilog="Example: lgsp topics create --config lgsp.toml")
@@ -114,11 +139,17 @@ def topics_grow(
 
 
 @app.command(epilog="Example: lgsp doctor --json")
-def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
+def doctor(
+    probe: Annotated[bool, typer.Option("--probe", help="Also ask every partner whether it answers.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
     """Say what is missing, wrong or unreachable, with the next step. Exit 1 if something is."""
 
     async def work() -> list[dict[str, str]]:
-        return [finding._asdict() for finding in await examine(settings_of(config), SystemClock(), SystemIds())]
+        settings, file = settings_of(config), str(config_file(config) or "settings")
+        found = await examine(settings, SystemClock(), SystemIds(), file=file, probe=probe)
+        return [finding._asdict() for finding in found]
 
     findings = run(work())
     output.listing(findings, as_json=json, empty="Nothing to find.")
@@ -130,14 +161,16 @@ def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
 def backup(target: Path, config: ConfigOption = None) -> None:
     """Copy ledger and log of the embedded runtime into a new folder, while the service runs."""
 
-    target.mkdir(parents=True)
-
     async def work() -> None:
         settings = _embedded(settings_of(config))
+        _sources(settings.data)
+        _new_folder(target)
         purging.copy_sqlite(settings.data / "ledger.db", target / "ledger.db")  # first: no position beyond the bus
         purging.copy_sqlite(settings.data / "bus.db", target / "bus.db")
         if (settings.data / "objects").exists():
             shutil.copytree(settings.data / "objects", target / "objects")
+        if (settings.data / OWNER_KEY).exists():
+            shutil.copy2(settings.data / OWNER_KEY, target / OWNER_KEY)
 
     run(work())
     print(f"copied to {target}")
@@ -149,14 +182,16 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         settings = _embedded(settings_of(config))
+        _sources(source)
         data_directory(settings)
         lock = DirectoryLock(settings.data)
         lock.take()
         try:
             if (settings.data / "ledger.db").exists():
                 raise ConfigError(f"{settings.data} holds a ledger already", key="data", expected="an empty directory")
-            for name in ("ledger.db", "bus.db"):
-                shutil.copy2(source / name, settings.data / name)
+            for name in (*COPIED, OWNER_KEY):
+                if (source / name).exists():
+                    shutil.copy2(source / name, settings.data / name)
             if (source / "objects").exists():
                 shutil.copytree(source / "objects", settings.data / "objects", dirs_exist_ok=True)
         finally:
@@ -168,26 +203,35 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
 
 @app.command(epilog="Example: lgsp purge --older-than 90")
 def purge(
-    older_than: Annotated[float, typer.Option(help="Days; finished deliveries before that are removed.")] = 90.0,
+    older_than: Annotated[float, typer.Option(min=0, help="Days; what was finished before that is removed.")] = 90.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many deliveries would be removed.")] = False,
+    reason: ReasonOption = "by age",
+    who: WhoOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed."""
+    """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed. What is gone
+    cannot be shown or restored any more; recognition is kept for 90 days whatever is said here.
+    """
+    before = SystemClock().now() - int(older_than * DAY)
+    if older_than * DAY < purging.WINDOW:
+        days = purging.WINDOW // DAY
+        output.error(f"lgsp: younger than the {days} days of recognition: no trace will be left of what may come again")
 
     async def work() -> dict[str, int]:
         settings = settings_of(config)
         clock = SystemClock()
-        ledger = build_ledger(settings, clock)
-        await ledger.open()
-        try:
-            removed = await purging.purge(ledger, before=clock.now() - int(older_than * DAY))
+        async with opened(settings) as (ledger, _):
+            if dry_run:
+                return await purging.counted(ledger, before=before)
+            await purging.announce(ledger, before=before, now=clock.now(), who=who or user(), why=reason)
+            removed = await purging.purge(ledger, before=before)
             bus = build_bus(settings, clock)
             if isinstance(bus, EmbeddedBus):
                 removed["records"] = await _purge_log(bus, ledger, clock)
             return removed
-        finally:
-            await ledger.close()
 
     removed = run(work())
+    print("would be removed: " if dry_run else "removed: ", end="")
     print(" · ".join(f"{name}: {count}" for name, count in removed.items()))
 
 
@@ -206,12 +250,17 @@ def configure_logging(level: str) -> None:
 
 
 async def _serve(settings: Settings, file: str) -> None:
+    data_directory(settings)
+    key = key_file(settings)
+    if settings.embedded and key is not None and not key.exists():
+        make_owner_key(key, SystemIds())
+    service = Service(settings, SystemClock(), SystemIds(), file=file)  # refuses what is wrong before tables are made
     if settings.embedded:
         await migrate_ledger(settings.ledger_url, None)
-    service = Service(settings, SystemClock(), SystemIds(), file=file)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, service.stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means that a hangup is not for us
+            loop.add_signal_handler(number, service.stop)
     quiet_collector()
     await service.run()
 
@@ -220,6 +269,20 @@ def _embedded(settings: Settings) -> Settings:
     if not settings.embedded:
         raise ConfigError("only the embedded runtime is copied like this", key="bus.url", expected="embedded")
     return settings
+
+
+def _new_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be made", file=str(path), expected="a new folder") from None
+
+
+def _sources(folder: Path) -> None:
+    """Refuse a folder that lacks what is to be copied, before anything is made."""
+    missing = [name for name in COPIED if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"holds no {' and no '.join(missing)}", file=str(folder), expected="the folder of a ledger")
 
 
 def _password(settings: Settings) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -16,6 +16,7 @@ import typer
 from router.cli import output
 from router.clock import SystemClock
 from router.codec import Codec, PackagedSchemas
+from router.configuration import load_settings
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.lock import DirectoryLock
 from router.operations import Operations
@@ -25,7 +26,7 @@ from router.replay.edits import checked
 from router.replay.planner import Planner
 from router.routing.table import Routes
 from router.service import build_ledger, build_routes, current_routes, todays_view
-from router.settings import Settings, load_settings
+from router.settings import Settings
 
 R = TypeVar("R")
 
@@ -43,11 +44,14 @@ ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in 
 WhoOption = Annotated[str, typer.Option("--who", help="Who orders it; the user of this session by default.")]
 
 
+def config_file(config: Path | None) -> Path | None:
+    """The file of a command's settings: the one it was given, else ./lgsp.toml, else none."""
+    return Path("lgsp.toml") if config is None and Path("lgsp.toml").exists() else config
+
+
 def settings_of(config: Path | None) -> Settings:
     """The settings of a command."""
-    if config is None and Path("lgsp.toml").exists():
-        config = Path("lgsp.toml")
-    return load_settings(config)
+    return load_settings(config_file(config))
 
 
 def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
@@ -61,8 +65,15 @@ def run(work: Awaitable[R]) -> R:
     async def settled() -> R:
         return await work
 
-    try:
+    with exit_codes():
         return asyncio.run(settled())
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """What the router raises on purpose ends the command with one line and an exit code."""
+    try:
+        yield
     except ConfigError as error:
         output.error(f"lgsp: {error}")
         raise typer.Exit(MISCONFIGURED) from None
@@ -112,8 +123,8 @@ async def desk(config: Path | None, *, planning: bool = False) -> AsyncIterator[
     async with opened(settings) as (ledger, clock):
         planner = None
         if planning:
-            routes = await current_routes(settings, clock, ledger)
-            planner = Planner(ledger, clock, todays_view(settings, clock, str(config or "settings"), routes))
+            routes, file = await current_routes(settings, clock, ledger), str(config_file(config) or "settings")
+            planner = Planner(ledger, clock, todays_view(settings, clock, file, routes))
         yield ReplayDesk(ledger, clock, planner)
 
 

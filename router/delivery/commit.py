@@ -15,7 +15,7 @@ from router.delivery.accept import Batch, plain, refused
 from router.delivery.ordering import apply_order
 from router.delivery.outcome import fingerprint
 from router.errors import CommitUnknown, LedgerUnavailable, RowRefused, StalePosition, StaleVersion
-from router.ledger import alerts, audit, orders, outbox, recipients, store
+from router.ledger import alerts, audit, conflicts, orders, outbox, recipients, store
 from router.ledger.local import LocalRecipient
 from router.ledger.rows import (
     Accepted,
@@ -230,6 +230,10 @@ def write_group(
 def _accept(conn: Connection, intake: Intake, now: int) -> list[Accepted]:
     shard, batch = intake.shard, intake.batch
     accepted = store.accept(conn, shard, batch.position, batch.fingerprint, batch.arrivals, now=now)
+    for arrival, made in zip(batch.arrivals, accepted, strict=True):
+        if made.verdict is Verdict.CONFLICT:
+            detail = f"other bytes under the id {arrival.event_id}: `lgsp dead conflicts`"
+            alerts.raise_alert(conn, conflicts.ALERT, shard.recipient, detail, now=now)
     letters = [
         emissions.dead_letter(shard, arrival, arrival.body, failure=arrival.failure, tries=emissions.Tries(0, now, now))
         for arrival, made in zip(batch.arrivals, accepted, strict=True)

@@ -32,7 +32,7 @@ def apply_order(
         owner = local.get(shard.recipient)
         result = owner.order(conn, shard, order, now) if owner else OrderResult(False, f"{shard.recipient} has none")
     elif order.verb in (Verb.TAKE_CONFLICT, Verb.DROP_CONFLICT):
-        result = _on_conflict(conn, shard, order)
+        result = _on_conflict(conn, shard, order, now)
     else:
         result = _on_delivery(conn, shard, order, now)
     if result is not None:
@@ -60,11 +60,13 @@ def _on_delivery(conn: Connection, shard: Shard, order: Order, now: int) -> Orde
     return OrderResult(verdict.transition is not None, verdict.text)
 
 
-def _on_conflict(conn: Connection, shard: Shard, order: Order) -> OrderResult:
+def _on_conflict(conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult:
     """A decision about bytes that came under an id that is taken: an event of its own, or nothing."""
     found = conflicts.take(conn, shard.id, int(order.args["conflict"]))
     if found is None:
         return OrderResult(False, "there is no such conflict here any more")
+    if not conflicts.counted(conn).get(shard.recipient):
+        alerts.clear_alert(conn, conflicts.ALERT, shard.recipient, now=now)
     if order.verb is Verb.DROP_CONFLICT:
         return OrderResult(True, "dropped: the first bytes stand")
     own_id = derived_id("conflict", found.source, found.event_id, str(order.args["conflict"]))

@@ -13,10 +13,11 @@ from pathlib import Path
 from router.cli import output
 from router.clock import SystemClock, SystemIds
 from router.demo.check import Finding
+from router.demo.keeping import next_commands, write_config
 from router.demo.sabotage import Sabotage, SabotagedBus
 from router.demo.story import Story
 from router.demo.telling import Telling, telling
-from router.demo.world import World, demo_settings
+from router.demo.world import World, demo_settings, demo_values
 from router.ledger.migrate import migrate_ledger
 from router.ports import Bus
 from router.runtime import quiet_collector
@@ -53,8 +54,10 @@ async def _in_directory(choices: Choices, data: Path) -> int:
     async with AsyncExitStack() as stack:
         world = World.make(clock, choices.seed)
         await world.start(stack)
-        settings = demo_settings(world, data, bus=choices.bus, ledger=choices.ledger)
+        values = demo_values(world, data, bus=choices.bus, ledger=choices.ledger)
+        settings = demo_settings(values)
         data_directory(settings)
+        kept = write_config(data, values) if choices.keep is not None else None
         await migrate_ledger(settings.ledger_url, None)
         bus = build_bus(settings, clock)
         if not settings.embedded:
@@ -76,6 +79,8 @@ async def _in_directory(choices: Choices, data: Path) -> int:
             service.stop()
             await running
         _report(choices, story, service, findings, clock.monotonic() - began)
+        if kept is not None and not choices.as_json:
+            output.line("\nLook into it:\n" + "\n".join(f"  {command}" for command in next_commands(kept)))
     return 1 if findings else 0
 
 

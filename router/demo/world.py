@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from connectors.land_registry.simulator import LandRegistrySimulator
 from connectors.national_portal.simulator import NationalPortalSimulator
 from connectors.one_stop.simulator import OneStopSimulator
 from connectors.tax.simulator import TaxSimulator
+from router.configuration import config_error
 from router.ports import Clock
 from router.sdk.testing import Simulator
 from router.settings import Settings
@@ -93,54 +97,60 @@ class World:
             yield len(simulator.effects)
 
 
-def demo_settings(world: World, data: Path, *, bus: str, ledger: str) -> Settings:
-    """The installation between the partners."""
-    return Settings.model_validate(
-        {
-            "data": data,
-            "bus": {"url": bus, "partitions": 6, "kafka": {"replication": 1, "min_insync_replicas": 1}},
-            "ledger": {"url": ledger},
-            "http": {"port": 0},
-            "identity": {"key": TOKEN},
-            "delivery": {"grace": 5.0},
-            "procedures": {"enabled": True},
-            "recipients": {
-                "portal": {
-                    "connector": "national_portal",
-                    "config": {
-                        "http": {"base_url": world.portal.url},
-                        "user": "demo",
-                        "password": TOKEN,
-                        "dstcode": "VN:GOV:000.00.00.G22:vpcpdvcqg",
-                        "unit": COMMUNE,
-                        "webhook_token": TOKEN,
-                    },
-                },
-                "one-stop-h39": {"connector": "one_stop", "config": _one_stop(world.one_stop)},
-                "one-stop-h53": {"connector": "one_stop", "config": _one_stop(world.neighbour)},
-                "land-h39": {
-                    "connector": "land_registry",
-                    "config": {
-                        "http": {"base_url": world.land.url},
-                        "api_key": TOKEN,
-                        "webhook_secret": TOKEN,
-                        "agency": LAND_OFFICE,
-                    },
-                },
-                "tax-h39": {
-                    "connector": "tax",
-                    "wait_window": 3.0,
-                    "config": {
-                        "http": {"base_url": world.tax.url},
-                        "system_id": "lgsp",
-                        "system_key": TOKEN,
-                        "webhook_token": TOKEN,
-                        "agency": TAX_OFFICE,
-                    },
+def demo_settings(values: Mapping[str, Any]) -> Settings:
+    """The installation between the partners. Raises ``ConfigError``."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise config_error(error, "demo", Settings) from None
+
+
+def demo_values(world: World, data: Path, *, bus: str, ledger: str) -> dict[str, Any]:
+    """The settings of the installation between the partners, as a file would hold them."""
+    return {
+        "data": str(data),
+        "bus": {"url": bus, "partitions": 6, "kafka": {"replication": 1, "min_insync_replicas": 1}},
+        "ledger": {"url": ledger},
+        "http": {"port": 0},
+        "identity": {"key": TOKEN},
+        "delivery": {"grace": 5.0},
+        "procedures": {"enabled": True},
+        "recipients": {
+            "portal": {
+                "connector": "national_portal",
+                "config": {
+                    "http": {"base_url": world.portal.url},
+                    "user": "demo",
+                    "password": TOKEN,
+                    "dstcode": "VN:GOV:000.00.00.G22:vpcpdvcqg",
+                    "unit": COMMUNE,
+                    "webhook_token": TOKEN,
                 },
             },
-        }
-    )
+            "one-stop-h39": {"connector": "one_stop", "config": _one_stop(world.one_stop)},
+            "one-stop-h53": {"connector": "one_stop", "config": _one_stop(world.neighbour)},
+            "land-h39": {
+                "connector": "land_registry",
+                "config": {
+                    "http": {"base_url": world.land.url},
+                    "api_key": TOKEN,
+                    "webhook_secret": TOKEN,
+                    "agency": LAND_OFFICE,
+                },
+            },
+            "tax-h39": {
+                "connector": "tax",
+                "wait_window": 3.0,
+                "config": {
+                    "http": {"base_url": world.tax.url},
+                    "system_id": "lgsp",
+                    "system_key": TOKEN,
+                    "webhook_token": TOKEN,
+                    "agency": TAX_OFFICE,
+                },
+            },
+        },
+    }
 
 
 def _one_stop(simulator: OneStopSimulator) -> dict[str, object]:

@@ -41,11 +41,15 @@ from router.events import (
     Headers,
     derived_id,
 )
-from router.sdk.inbound import Emission, Reference, Unreadable
+from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE, Emission, Reference, Unreadable
 
 AVRO: Final = b"application/avro"
 OCTETS: Final = b"application/octet-stream"
 LONGEST_PAYLOAD: Final = 262_144  # bytes; attachments travel by claim check
+#: Characters. A MaHoSo is opaque and has at most 50; an edXML DocumentId is OrganId (35), date (10) and a number with
+#: its notation, which nobody bounds. What else names something goes into headers and indexes, too.
+LONGEST_CODE: Final = {DOSSIER_CODE: 50, DOCUMENT_ID: 200}
+LONGEST_TEXT: Final = 1_000
 _UNSOUND: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _UNTIED: Final = frozenset({CE_DOSSIER, CE_PRIORITY, CE_SUBJECT, LGSP_LINK, LGSP_REFERENCE})
 
@@ -198,6 +202,13 @@ def _require_sound(emission: Emission) -> None:
     for text in (*numbers, *others, emission.correlation_id, emission.causation_id):
         if _UNSOUND.search(text):
             raise BadRequest("Mã có ký tự điều khiển", "a code with control characters")
+        if len(text) > LONGEST_TEXT:
+            raise BadRequest(f"Mã dài quá {LONGEST_TEXT} ký tự", f"a code of more than {LONGEST_TEXT} characters")
+    for reference in (emission.subject, *emission.references):
+        longest = LONGEST_CODE.get(reference.scheme, LONGEST_TEXT)
+        if len(reference.value) > longest:
+            vi = f"Mã {reference.scheme} dài quá {longest} ký tự"
+            raise BadRequest(vi, f"a {reference.scheme} of more than {longest} characters")
 
 
 def _encoded(emission: Emission, encode: Encode) -> bytes:

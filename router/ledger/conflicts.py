@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, select
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
 from router.framing import unpack
 from router.ledger.rows import Body, Shard
 from router.ledger.store import shards
 from router.ledger.tables import conflict, delivery
+
+ALERT: Final = "identity_conflict"  # its subject is the recipient; open while one waits for a decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ def listed(conn: Connection, limit: int) -> list[Conflict]:
     places = {place.id: place for place in shards(conn)}
     rows = conn.execute(_query().order_by(conflict.c.id.desc()).limit(limit))
     return [_conflict(row, places[row.shard]) for row in rows]
+
+
+def counted(conn: Connection) -> dict[str, int]:
+    """How many conflicts wait for a decision, by recipient."""
+    recipients = {place.id: place.recipient for place in shards(conn)}
+    found: dict[str, int] = {}
+    for row in conn.execute(select(conflict.c.shard, func.count().label("n")).group_by(conflict.c.shard)):
+        found[recipients[row.shard]] = found.get(recipients[row.shard], 0) + row.n
+    return found
 
 
 def one(conn: Connection, conflict_id: int) -> Conflict | None:

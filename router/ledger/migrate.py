@@ -8,8 +8,9 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from router.errors import LedgerUnavailable
+from router.ledger.faults import plain
 from router.ledger.migrations import revision
+from router.ledger.postgres import away
 
 
 async def migrate_ledger(url: str, password: str | None) -> str:
@@ -29,6 +30,6 @@ async def migrate_ledger(url: str, password: str | None) -> str:
         async with remote.begin() as conn:
             return await conn.run_sync(revision.upgrade)
     except (DBAPIError, OSError) as error:
-        raise LedgerUnavailable(f"the ledger cannot be reached ({type(error).__name__})") from None
+        raise away(parsed, plain(error)) from None
     finally:
         await remote.dispose()

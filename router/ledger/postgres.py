@@ -57,8 +57,10 @@ class PostgresLedger:
         )
         try:
             await self.read(revision.require_current)
-        except BaseException:
+        except BaseException as error:
             await self.close()
+            if isinstance(error, LedgerUnavailable):
+                raise away(self._url, str(error)) from None
             raise
 
     async def close(self) -> None:
@@ -115,6 +117,12 @@ def asyncpg_url(url: URL) -> URL:
     """The URL as SQLAlchemy's asyncpg driver takes it: libpq's ``sslmode`` is called ``ssl`` there."""
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def away(url: URL, why: str) -> LedgerUnavailable:
+    """A server that does not let us in, by host and next step."""
+    place = f"PostgreSQL at {url.host or 'localhost'}:{url.port or 5432}"
+    return LedgerUnavailable(f"{place} cannot be used ({why}): does it run there? see ledger.url and ledger.password")
 
 
 def _ms(seconds: float) -> str:

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Select, delete, func, select
 
 from router.errors import ConfigError
-from router.ledger import store, trail
+from router.ledger import audit, store, trail
 from router.ledger.rows import FINISHED
 from router.ledger.tables import attempt, body, delivery, seen
 from router.ports import Ledger
@@ -18,6 +18,25 @@ from router.ports import Ledger
 PAGE: Final = 500
 RECOGNITION_PAGE: Final = 5_000
 WINDOW: Final = 90 * 86_400 * 1_000_000  # recognition is kept at least so long (µs)
+
+
+async def counted(ledger: Ledger, *, before: int) -> dict[str, int]:
+    """How many deliveries ``purge`` would remove; nothing is removed."""
+
+    def count(conn: Connection) -> int:
+        old = [_old(place.id, before).subquery() for place in store.shards(conn)]
+        return sum(conn.execute(select(func.count()).select_from(one)).scalar_one() for one in old)
+
+    return {"deliveries": await ledger.read(count)}
+
+
+async def announce(ledger: Ledger, *, before: int, now: int, who: str, why: str) -> None:
+    """Write to the audit table who is about to purge, and why."""
+
+    def write(conn: Connection) -> None:
+        audit.record(conn, now, who=who, verb="purge", target="ledger", why=why, detail={"before": before})
+
+    await ledger.write(write)
 
 
 async def purge(ledger: Ledger, *, before: int) -> dict[str, int]:
@@ -53,16 +72,19 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 
 def _deliveries(conn: Connection, shard_id: int, before: int) -> int:
-    finished = [state.value for state in FINISHED]
-    # One that was skipped before any attempt has no last one.
-    ended = func.coalesce(delivery.c.last_at, delivery.c.accepted_at)
-    old = select(delivery.c.seq).where(
-        delivery.c.shard == shard_id, delivery.c.state.in_(finished), delivery.c.accepted_at < before, ended < before
-    )
-    seqs = list(conn.execute(old.order_by(delivery.c.seq).limit(PAGE)).scalars())
+    seqs = list(conn.execute(_old(shard_id, before).order_by(delivery.c.seq).limit(PAGE)).scalars())
     for table in (attempt, body, delivery):
         conn.execute(delete(table).where(table.c.shard == shard_id, table.c.seq.in_(seqs)))
     return len(seqs)
+
+
+def _old(shard_id: int, before: int) -> Select[tuple[int]]:
+    finished = [state.value for state in FINISHED]
+    # One that was skipped before any attempt has no last one.
+    ended = func.coalesce(delivery.c.last_at, delivery.c.accepted_at)
+    return select(delivery.c.seq).where(
+        delivery.c.shard == shard_id, delivery.c.state.in_(finished), delivery.c.accepted_at < before, ended < before
+    )
 
 
 async def _unfinished(ledger: Ledger) -> set[bytes]:

@@ -282,6 +282,13 @@ def unsettled(conn: Connection) -> tuple[int, int]:
     return rows, events
 
 
+def owner_conflicts(conn: Connection) -> int:
+    """How many dead letters wait because their code belongs to another owner."""
+    places = {place.id: place for place in shards(conn)}
+    wanted = _dead(DeadFilter(recipient=ROUTER, reason="owner_conflict"), places).subquery()
+    return int(conn.execute(select(func.count()).select_from(wanted)).scalar_one())
+
+
 def split_name(name: str) -> tuple[str, int, int]:
     """Recipient, partition and seq of a delivery's name. Raises ``ValueError`` with the expected form."""
     parts = name.split("/")

@@ -49,10 +49,10 @@ class SqliteLedger:
             raise translated(error) from None
 
     async def close(self) -> None:
-        """Close the connections."""
-        for connection in {id(c): c for c in (self._writer, self._reader) if c is not None}.values():
+        """Close the connections, the writer last: it alone can move what is left in the WAL into the file."""
+        for connection in {id(c): c for c in (self._reader, self._writer) if c is not None}.values():
             connection.close()
-        for engine in self._engines:
+        for engine in reversed(self._engines):
             engine.dispose()
         self._writer = self._reader = None
         self._engines.clear()

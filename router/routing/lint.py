@@ -6,6 +6,7 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from router.events import ROUTER
 from router.routing.table import ADDRESSEE, Routes, Rule
 
 
@@ -38,7 +39,8 @@ def check(routes: Routes, recipients: Collection[str], event_types: Collection[s
     named |= {recipient for agency in routes.registry.agencies.values() for recipient in agency.serves.values()}
     if circle := routes.registry.circle():
         findings.append(Finding("", 0, f"the registry goes in a circle: {circle}", True))
-    findings += [Finding("", 0, f"recipient {name} gets nothing", False) for name in sorted(set(recipients) - named)]
+    unused = sorted(set(recipients) - named - {ROUTER})
+    findings += [Finding("", 0, f"recipient {name} gets nothing", False) for name in unused]
     return findings
 
 

@@ -196,7 +196,9 @@ def _mismatch(match: Match, facts: Facts, codes: set[str]) -> str:
     }
     for name, (patterns, value) in parts.items():
         if patterns and not any(fnmatchcase(value, pattern) for pattern in patterns):
-            return f"{name} {value or '(none)'} is not {' or '.join(patterns)}"
+            return (
+                f"{name} {value or '(none)'} is not {patterns[0] if len(patterns) == 1 else f'one of {len(patterns)}'}"
+            )
     if match.priority is not None and (match.priority == "urgent") != facts.urgent:
         return f"priority is not {match.priority}"
     if match.addressee and not codes & set(match.addressee):

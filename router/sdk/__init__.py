@@ -2,6 +2,7 @@
 
 from router.errors import BadRequest, ConfigError, IngressError, NotReceived, ObjectError, TooLarge, Unauthenticated
 from router.ports import Clock
+from router.sdk.configured import Credential, Secret
 from router.sdk.connector import Connector, ConnectorConfig, Context
 from router.sdk.event import Event
 from router.sdk.inbound import (
@@ -44,6 +45,7 @@ __all__ = [
     "Connector",
     "ConnectorConfig",
     "Context",
+    "Credential",
     "Emission",
     "ErrorRow",
     "Event",
@@ -70,6 +72,7 @@ __all__ = [
     "Request",
     "Retry",
     "Route",
+    "Secret",
     "Throttled",
     "TooLarge",
     "Transient",

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from router.ports import Clock, Ids, ObjectStore
+from router.sdk.configured import Configured
 from router.sdk.event import Event
 from router.sdk.inbound import Poll, Route
 from router.sdk.manifest import Manifest
@@ -18,10 +17,10 @@ from router.sdk.outcomes import Checked, Receipt
 C = TypeVar("C", bound="ConnectorConfig")
 
 
-class ConnectorConfig(BaseModel):
-    """Base of a connector's own settings. Secrets are ``SecretStr``; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ConnectorConfig(Configured):
+    """Base of a connector's own settings; unknown keys are refused. What lets the partner in is a ``Secret``, what it
+    gave us to log in with a ``Credential``; each may stand in a file, as key ``…_file``.
+    """
 
 
 @dataclass(frozen=True, slots=True)

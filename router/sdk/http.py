@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 from unicodedata import normalize
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from router.masking import mask
+from router.sdk.configured import tls_context
 from router.sdk.manifest import Manifest
 from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, Transient, Unauthorised, Uncertain
 
@@ -31,16 +32,24 @@ _REFUSAL: Final = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDS
 
 
 class HttpConfig(BaseModel):
-    """Where a partner is and how to get there. Files are PEM."""
+    """Where a partner is and how to get there. Files are PEM, and are read when the settings are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_url: str
+    base_url: Annotated[
+        str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$", description="http(s)://host[:port][/path]")
+    ]
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
     connections: int = 32
     connect_timeout: float = 10.0
+
+    @model_validator(mode="after")
+    def _files_can_be_used(self) -> Self:
+        if self.ca_file or self.cert_file or self.key_file:
+            tls_context(self.ca_file, self.cert_file, self.key_file)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +275,4 @@ async def _left(_session: object, context: Any, _params: object) -> None:
 def _tls(config: HttpConfig) -> ssl.SSLContext | bool:
     if not config.ca_file and not config.cert_file:
         return True
-    context = ssl.create_default_context(cafile=config.ca_file)
-    if config.cert_file:
-        context.load_cert_chain(config.cert_file, config.key_file)
-    return context
+    return tls_context(config.ca_file, config.cert_file, config.key_file)

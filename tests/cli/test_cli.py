@@ -65,8 +65,7 @@ def test_the_full_view_needs_a_reason_and_is_audited(played: Path) -> None:
 
 
 def test_an_order_without_a_running_process_is_applied_by_the_command(played: Path) -> None:
-    rows = json.loads(lgsp(played, "lane", "show", "router", "TB-none", "--json"))
-    assert rows == []
+    assert lgsp(played, "lane", "show", "router", "TB-none", "--json", code=1).strip() == "[]"
     assert "is stopped" in lgsp(played, "recipient", "stop", "tax-h39", "--reason", "bảo trì")
     listed = json.loads(lgsp(played, "recipient", "list", "--json"))
     assert next(row for row in listed if row["recipient"] == "tax-h39")["status"] == "stopped"
@@ -124,9 +123,14 @@ def test_the_service_starts_answers_and_stops_by_a_signal(tmp_path: Path) -> Non
         with urllib.request.urlopen(ready["url"] + "/healthz/ready") as answer:
             assert json.load(answer) == {"ready": True}
         with urllib.request.urlopen(ready["url"] + "/metrics") as answer:
-            assert b"lgsp_routed_total" in answer.read()
+            told = answer.read()
+            assert b"lgsp_routed_total" in told
+            assert b'lgsp_lag{recipient="router"} 0.0' in told
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
+        last = [json.loads(line)["event"] for line in service.stderr]
+        assert last[-2:] == ["stopping", "stopped"]
+        assert not list(tmp_path.glob("*.db-wal"))
 
 
 def test_the_demos_dossiers_ran_by_their_definition_and_are_judged_the_same_again(played: Path) -> None:
@@ -147,7 +151,7 @@ def test_a_definition_is_linted_shown_and_drawn(tmp_path: Path) -> None:
 
 
 def test_a_dossiers_timeline_and_the_report_of_its_day(played: Path) -> None:
-    rows = json.loads(lgsp(played, "report", "--period", "2025", "--by", "procedure", "--format", "json"))
+    rows = json.loads(lgsp(played, "report", "--period", "2025", "--by", "procedure", "--json"))
     assert rows[-1]["received"] == 8
     assert rows[-1]["early"] == 8
     assert "<svg" in lgsp(played, "report", "--period", "2025", "--format", "html")

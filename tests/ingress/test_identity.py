@@ -241,6 +241,15 @@ async def test_a_code_with_control_characters_is_refused(rig: Rig, code: str) ->
         await rig.receive(emission(references=[Reference("notice", code)]))
 
 
+async def test_a_code_that_is_too_long_is_refused_in_both_languages(rig: Rig) -> None:
+    await rig.receive(emission(code="H" * 50))
+    with pytest.raises(BadRequest, match="more than 50 characters") as refused:
+        await rig.receive(emission(code="H" * 51))
+    assert "dài quá 50 ký tự" in refused.value.vi
+    with pytest.raises(BadRequest):
+        await rig.receive(emission(references=[Reference("notice", "1" * 1001)]))
+
+
 async def test_a_time_without_zone_is_refused(rig: Rig) -> None:
     with pytest.raises(BadRequest):
         await rig.receive(emission(time=AT.replace(tzinfo=None)))

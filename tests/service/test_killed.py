@@ -16,7 +16,7 @@ import pytest
 from router.clock import SystemClock
 from router.demo import people
 from router.demo.check import compare
-from router.demo.world import COMMUNE, LAND_OFFICE, TAX_OFFICE, World, demo_settings
+from router.demo.world import COMMUNE, LAND_OFFICE, TAX_OFFICE, World, demo_settings, demo_values
 from tests.torture.process import ServiceProcess
 
 DOSSIERS = 12
@@ -75,7 +75,7 @@ async def test_a_service_that_is_ended_in_mid_work_loses_nothing(tmp_path: Path,
 def configured(world: World, folder: Path) -> Path:
     """The demo's installation as a configuration file, with a registry in which nothing was reorganised."""
     world.tax._stranger = ""
-    settings = demo_settings(world, folder / "data", bus="embedded", ledger="sqlite")
+    settings = demo_settings(demo_values(world, folder / "data", bus="embedded", ledger="sqlite"))
     sections = settings.recipients.items()
     values = {
         "data": str(folder / "data"),

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from router.clock import SystemClock
+from router.configuration import load_settings
 from router.ledger.engine import open_ledger
 from router.ledger.migrate import migrate_ledger
 from router.lock import DirectoryLock
 from router.operations import Operations
 from router.ports import Ledger
 from router.service import build_bus, topics_of
-from router.settings import Settings, load_settings
+from router.settings import Settings
 from tests.parts.fault_proxy import FaultProxy
 from tests.torture.load import Load
 from tests.torture.partner import Partner

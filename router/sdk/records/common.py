@@ -83,6 +83,11 @@ class Applicant(Record):
     phone: str | None = Field(default=None, repr=False)
     email: str | None = Field(default=None, repr=False)
 
+    @property
+    def owner(self) -> str:
+        """Who the dossier belongs to: the citizen's number, for an enterprise without one its tax code; or empty."""
+        return self.identity_number or self.tax_code or ""
+
 
 class Fee(Record):
     """A fee or charge (DanhSachLePhi)."""

@@ -1,0 +1,184 @@
+"""Reading an installation's settings: the file, then the environment; a refusal says where and what would do."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from router.environment import variables
+from router.errors import ConfigError
+from router.sdk.configured import SUFFIX, secret_keys
+from router.settings import Settings
+
+#: Settings that are paths. What else is one ends with ``_file``.
+PATHS: Final = (("data",), ("routing", "rules"), ("routing", "agencies"), ("procedures", "definitions"),
+                ("procedures", "overrides"), ("schemas", "ids"))  # fmt: skip
+
+#: What is wrong, in plain words, by pydantic's name of the error; ``{…}`` are its facts.
+WORDS: Final = {
+    "missing": ("is missing", ""),
+    "extra_forbidden": ("there is no such setting", ""),
+    "string_pattern_mismatch": ("has the wrong form", ""),
+    "literal_error": ("is not one of the values it may have", "{expected}"),
+    "enum": ("is not one of the values it may have", "{expected}"),
+    "greater_than": ("is too small", "more than {gt}"),
+    "greater_than_equal": ("is too small", "{ge} or more"),
+    "less_than": ("is too large", "less than {lt}"),
+    "less_than_equal": ("is too large", "{le} or less"),
+    "string_too_short": ("is too short", "{min_length} characters or more"),
+    "string_too_long": ("is too long", "{max_length} characters or fewer"),
+}
+#: The form that a kind of value has, by the first part of pydantic's name of the error.
+KINDS: Final = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "string": "text in quotes",
+    "path": "a path in quotes", "dict": "a table", "model": "a table", "list": "a list", "tuple": "a list",
+    "datetime": "a time such as 2025-09-03T20:00:00+07:00", "date": "a date such as 2025-07-01",
+}  # fmt: skip
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read and validate a configuration file (None: all defaults) and the environment. Paths in the file are relative
+    to it. Raises ``ConfigError`` with the file or the variable, the key and the expected form.
+    """
+    name = str(path) if path else "environment"
+    try:
+        values = tomllib.loads(path.read_text("utf-8")) if path else {}
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be read", file=name, expected="a readable TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(error), file=name, expected="TOML in UTF-8") from error
+    for key, variable in variables().items():
+        first = key.partition(".")[0]
+        if first not in Settings.model_fields:
+            raise ConfigError("there is no such setting", file=variable, expected=_nearest(first, Settings))
+    if path is not None:
+        values.setdefault("data", "data")
+        values = _anchored(values, path.parent)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise config_error(error, name, Settings) from None
+
+
+def config_error(error: ValidationError, file: str, model: type[BaseModel], prefix: str = "") -> ConfigError:
+    """The first problem of a validation as file (or variable), key and expected form; never the value, which may be a
+    secret.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = [str(part) for part in first["loc"] if part != "[key]"]
+    context = first.get("ctx") or {}
+    key = ".".join(part for part in (prefix, *place, str(context.get("key", ""))) if part)
+    problem, expected = _told(first, model, place)
+    return ConfigError(problem, file=_variable(key) or file, key=key, expected=expected)
+
+
+def _told(first: ErrorDetails, model: type[BaseModel], place: Sequence[str]) -> tuple[str, str]:
+    """Problem and expected form."""
+    context, kind = first.get("ctx") or {}, first["type"]
+    if kind in ("at", "value_error"):
+        return str(context.get("problem") or context["error"]), str(context.get("expected", ""))
+    if first["loc"][-1:] == ("[key]",):
+        return "the name has the wrong form", _form_of_names(list(_fields(model, place))[-1])
+    trail = list(_fields(model, place))
+    field = trail[-1] if trail else None
+    described = (field.description if field is not None else "") or ""
+    if kind == "extra_forbidden":
+        return WORDS[kind][0], _nearest(place[-1], _owner(model, place))
+    if kind in WORDS:
+        problem, expected = WORDS[kind]
+        return problem, described or expected.format(**context) or _form(field)
+    form = next((form for start, form in KINDS.items() if kind.startswith(start)), "")
+    return ("has the wrong form", described or form) if form else (first["msg"], described)
+
+
+def _variable(key: str) -> str:
+    """The variable that set a key, or the nearest key above it."""
+    set_here, parts = variables(), key.split(".")
+    return next((set_here[k] for n in range(len(parts), 0, -1) if (k := ".".join(parts[:n])) in set_here), "")
+
+
+def _nearest(key: str, model: type[BaseModel] | None) -> str:
+    if model is None:
+        return ""
+    known = [*model.model_fields, *(name + SUFFIX for name in secret_keys(model))]
+    close = get_close_matches(key, known, n=1)
+    return close[0] if close else f"one of {', '.join(sorted(known))}"
+
+
+def _form(field: FieldInfo | None) -> str:
+    """The kind of value of a field that is missing."""
+    if field is None:
+        return ""
+    name = getattr(field.annotation, "__name__", "")
+    return {"str": KINDS["string"], "SecretStr": "a secret, or its file as …_file"}.get(
+        name, KINDS.get(name, "a table")
+    )
+
+
+def _form_of_names(field: FieldInfo) -> str:
+    """The form of the names of a table."""
+    metadata = getattr(get_args(field.annotation)[0], "__metadata__", ())
+    return next((one.description for one in metadata if isinstance(one, FieldInfo) and one.description), "text")
+
+
+def _owner(model: type[BaseModel], place: Sequence[str]) -> type[BaseModel] | None:
+    """The model that has the last part of a place."""
+    owner: Any = model
+    for field in list(_fields(model, place[:-1])):
+        owner = field.annotation
+    return _model(owner)
+
+
+def _fields(model: type[BaseModel], place: Sequence[str]) -> Iterator[FieldInfo]:
+    """The fields on the way to a place, as far as models describe it."""
+    current: Any = model
+    for part in place:
+        inner = _model(current)
+        if inner is not None and part in inner.model_fields:
+            field = inner.model_fields[part]
+            yield field
+            current = field.annotation
+        elif inner is None:
+            current = _element(current)
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """The model of an annotation, also where it may be None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (dict, tuple, list):
+        return None
+    return next((found for one in get_args(annotation) if (found := _model(one)) is not None), None)
+
+
+def _element(annotation: Any) -> Any:
+    """What a table, list or tuple holds."""
+    inner = [one for one in get_args(annotation) if one not in (NoneType, Ellipsis)]
+    return inner[-1] if inner else annotation
+
+
+def _anchored(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The values of a file with the paths in it made relative to its folder."""
+    made = dict(_files(values, folder))
+    for section, *key in PATHS:
+        if not key and isinstance(made.get(section), str):
+            made[section] = str(folder / made[section])
+        elif isinstance(made.get(section), dict) and isinstance(made[section].get(key[0]), str):
+            made[section][key[0]] = str(folder / made[section][key[0]])
+    return made
+
+
+def _files(values: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield key, dict(_files(value, folder))
+        else:
+            yield key, str(folder / value) if key.endswith(SUFFIX) and isinstance(value, str) else value
