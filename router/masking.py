@@ -27,6 +27,8 @@ PERSONAL_FIELDS: Final = frozenset(
 
 def mask(text: str) -> str:
     """The text with ids, tax codes, phone numbers and e-mail addresses masked."""
+    if not text:
+        return text
     text = _EMAIL.sub(lambda m: m.group()[0] + "***@***", text)
     text = _DIGITS.sub(lambda m: _keep_last(m.group()), text)
     return _PHONE.sub(lambda m: _keep_last(m.group()), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -31,8 +32,8 @@ def settle_intakes(
             fingerprint=intake.batch.fingerprint,
         )
         take_in(owned, intake.batch.arrivals, accepted, now)
-        for made in accepted:
-            tally.accepted[owned.shard.recipient, str(made.verdict)] += 1
+        for verdict, count in Counter(made.verdict for made in accepted).items():
+            tally.accepted[owned.shard.recipient, str(verdict)] += count
     return complete
 
 
