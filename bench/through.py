@@ -2,7 +2,8 @@
 
 ``python -m bench.through embedded|kafka [events]``.
 The same code path as ``lgsp run``: hop, accept, lanes, calls, group commit; recognition, receipts and positions
-included. Row counts and order per dossier are checked afterwards.
+included. Row counts and order per dossier are checked afterwards. A bare loop of the same client, which carries records
+from one topic to another and decides and stores nothing, runs before it in the same run, and the ratio is printed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from bench.bare_kafka import Figures, bare_loop
+from bench.bare_log import bare_log
 from bench.measure import Meter
 from bench.stages import THROUGH, Stages
 from router.clock import SystemClock, SystemIds
@@ -37,6 +40,7 @@ from tests.parts.postgres import running_postgres
 VALUE = bytes(range(70)) * 10
 A_DOSSIER = 10  # events of one dossier
 PARTNER = "instant"
+BARE = 300_000  # events of the bare loop, at most
 
 
 class Instant(Connector[ConnectorConfig]):
@@ -92,8 +96,10 @@ async def load(service: Service, events: int) -> None:
     await publisher.close()
 
 
-async def measure(settings: Settings, events: int) -> None:
+async def measure(settings: Settings, events: int, bootstrap: str) -> None:
     """Run the service over a loaded log until everything is delivered."""
+    bare = await (bare_loop(bootstrap, min(events, BARE)) if bootstrap else bare_log(min(events, BARE)))
+    print(f"bare: {bare}")
     clock, ids = SystemClock(), SystemIds()
     await migrate_ledger(settings.ledger_url, None)
     bus = build_bus(settings, clock)
@@ -118,8 +124,10 @@ async def measure(settings: Settings, events: int) -> None:
     await check(service, events)
     service.stop()
     await running
-    tally = service.delivery.tally
-    print(f"delivered: {events / seconds:,.0f} events/s, {cpu * 1e6 / events:.1f} CPU-µs an event in this process")
+    tally, made = service.delivery.tally, Figures(events, seconds, cpu)
+    print(f"delivered: {made.rate:,.0f} events/s, {made.cpu_per_million:.1f} CPU-µs an event in this process")
+    speed, dearer = made.rate / bare.rate, made.cpu_per_million / bare.cpu_per_million
+    print(f"ratio to the bare loop: {speed:.2f} of its speed, {dearer:.1f} times its CPU")
     print(f"{tally.commits:,} commits, {tally.rows / tally.commits:.0f} rows each; {meter.memory()}")
 
 
@@ -146,6 +154,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         values: dict[str, Any] = {"data": Path(folder), "http": {"port": 0}}
+        bootstrap = ""
         if kind == "kafka":
             bootstrap = stack.enter_context(running_kafka())
             url = asyncio.run(stack.enter_context(running_postgres()).fresh())
@@ -154,7 +163,7 @@ def main() -> None:
             print("settings: acks=all, synchronous_commit=on, broker and database on the same machine")
         else:
             print("settings: SQLite, WAL, synchronous=FULL, for log and ledger")
-        run_loop(measure(Settings(**values), events))
+        run_loop(measure(Settings(**values), events, bootstrap))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ _BEGINNINGS: Final = ("diachi", "nguoi")
 
 def mask(text: str) -> str:
     """The text with ids, tax codes, account and phone numbers and e-mail addresses masked."""
+    if not text:
+        return text
     text = _EMAIL.sub(lambda m: m.group()[0] + "***@***", text)
     made, start = [], 0
     for kept in _KEPT.finditer(text):

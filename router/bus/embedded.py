@@ -1,7 +1,7 @@
 """The embedded log: one SQLite file in the data directory, for one process. Nothing to install.
 
-WAL with ``synchronous=FULL``: what ``publish`` returned survives power loss. Publishes of one turn of the loop share a
-transaction, so that hop, ingress and outbox share its flush.
+WAL with ``synchronous=FULL``: what ``publish`` returned survives power loss. Publishes of one turn of the loop, and
+those that come while the disk is being waited for, share a transaction: hop, ingress and outbox share its flush.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from router.bus.embedded_file import PAGE, SCHEMA, SLICE, copy_log
+from router.aside import aside
+from router.bus.embedded_file import SCHEMA, SLICE, connect, copy_log
 from router.bus.groups import Group
 from router.bus.local import Edges, LocalReader, LocalSubscription, Record, subscribe
 from router.bus.local_publisher import LocalPublisher
@@ -39,6 +40,8 @@ class EmbeddedBus:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
         self._db: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None  # a connection is deaf while it commits
+        self._writing = asyncio.Lock()
         self._parts: dict[TopicPartition, int] = {}
         self._edges: dict[TopicPartition, Edges] = {}
         self._groups: dict[str, Group] = {}
@@ -50,22 +53,20 @@ class EmbeddedBus:
     async def open(self) -> None:
         """Open or make the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=0)
-        db.execute(PAGE)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA cache_size=-65536")
-        db.executescript(SCHEMA)
-        self._db = db
+        self._db = connect(self._path)
+        self._db.executescript(SCHEMA)
+        self._reader = connect(self._path)
         self._load()
 
     async def close(self) -> None:
         """Finish what is being published and close the file."""
         if self._flushing is not None:
             await self._flushing
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        async with self._writing:
+            for connection in (self._reader, self._db):
+                if connection is not None:
+                    connection.close()
+            self._db = self._reader = None
 
     async def create(self, topics: Sequence[TopicSpec]) -> None:
         """Make topics that do not exist. One to be compacted is kept whole instead: it holds few records."""
@@ -90,7 +91,7 @@ class EmbeddedBus:
 
     async def describe(self) -> dict[str, TopicState]:
         """The topics as they are."""
-        rows = self._open_db().execute("SELECT name, partitions, retention_ms FROM topic ORDER BY name")
+        rows = _open(self._reader).execute("SELECT name, partitions, retention_ms FROM topic ORDER BY name")
         return {name: TopicState(name, count, 1, {"retention.ms": str(kept)}) for name, count, kept in rows}
 
     async def publisher(self) -> Publisher:
@@ -131,7 +132,7 @@ class EmbeddedBus:
         """Records from ``offset`` on."""
         if offset >= self.edges(partition).end:
             return []
-        rows = self._open_db().execute(
+        rows = _open(self._reader).execute(
             "SELECT offset, timestamp, key, value, headers FROM record WHERE part = ? AND offset >= ? "
             "ORDER BY offset LIMIT ?",
             (self._parts[partition], offset, limit),
@@ -142,7 +143,7 @@ class EmbeddedBus:
     def committed(self, group: str) -> dict[TopicPartition, int]:
         """A group's commits."""
         by_id = {part: partition for partition, part in self._parts.items()}
-        rows = self._open_db().execute("SELECT part, offset FROM committed WHERE grp = ?", (group,))
+        rows = _open(self._reader).execute("SELECT part, offset FROM committed WHERE grp = ?", (group,))
         return {by_id[part]: offset for part, offset in rows}
 
     async def store_commits(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
@@ -219,7 +220,7 @@ class EmbeddedBus:
         """
         deleted = 0
         async with self._care:
-            kept = dict(self._open_db().execute("SELECT name, retention_ms FROM topic").fetchall())
+            kept = dict(_open(self._reader).execute("SELECT name, retention_ms FROM topic").fetchall())
             passed = self._passed(floor)
             for partition, part in list(self._parts.items()):
                 if kept[partition.topic] >= 0 and (limit := passed.get(partition, 0)):
@@ -249,28 +250,32 @@ class EmbeddedBus:
         """Copy the log as it is now to the new file ``target``, in slices, while it is being written."""
         async with self._care:
             ends = {part: self._edges[partition] for partition, part in self._parts.items()}
-            await copy_log(self._open_db(), target, ends, self._clock)
+            await copy_log(_open(self._reader), target, ends, self._clock)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[sqlite3.Connection]:
-        """One write transaction; nothing may be awaited inside. ``BusUnavailable`` when a foreign writer stays."""
+        """One write transaction at a time, committed beside the loop. ``BusUnavailable``: a foreign writer stays."""
+        async with self._writing:
+            db = await self._begun()
+            try:
+                yield db
+                await aside(db.commit)
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    async def _begun(self) -> sqlite3.Connection:
         for _ in range(_BUSY_TRIES):
-            db = self._open_db()
+            db = _open(self._db)  # asked each time: it may be closed while this waits
             try:
                 db.execute("BEGIN IMMEDIATE")
-                break
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
+            else:
+                return db
             await self._clock.sleep(_BUSY_PAUSE)
-        else:
-            raise BusUnavailable("another process keeps writing to the log")
-        try:
-            yield db
-            db.execute("COMMIT")
-        finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+        raise BusUnavailable("another process keeps writing to the log")
 
     def _id(self, partition: TopicPartition) -> int:
         try:
@@ -281,13 +286,13 @@ class EmbeddedBus:
     def _passed(self, floor: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         by_id = {part: partition for partition, part in self._parts.items()}
         passed = dict(floor)
-        for part, offset in self._open_db().execute("SELECT part, min(offset) FROM committed GROUP BY part"):
+        for part, offset in _open(self._reader).execute("SELECT part, min(offset) FROM committed GROUP BY part"):
             partition = by_id[part]
             passed[partition] = min(offset, passed.get(partition, offset))
         return passed
 
     def _load(self) -> None:
-        db = self._open_db()
+        db = _open(self._reader)
         rows = db.execute(
             "SELECT p.id, p.topic, p.partition, p.earliest, "
             "(SELECT max(r.offset) FROM record r WHERE r.part = p.id) FROM part p"
@@ -299,7 +304,8 @@ class EmbeddedBus:
             end = last + 1 if last is not None else max(earliest, known.end if known else 0)
             self._edges[partition] = Edges(earliest, end)
 
-    def _open_db(self) -> sqlite3.Connection:
-        if self._db is None:
-            raise BusUnavailable("the log is not open")
-        return self._db
+
+def _open(connection: sqlite3.Connection | None) -> sqlite3.Connection:
+    if connection is None:
+        raise BusUnavailable("the log is not open")
+    return connection

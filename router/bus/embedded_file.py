@@ -1,4 +1,4 @@
-"""The embedded log's file: its tables, and a copy of it taken while it grows."""
+"""The embedded log's file: its tables, connections to it, and a copy of it taken while it grows."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ CREATE TABLE IF NOT EXISTS committed (
 """
 
 SLICE: Final = 500  # rows of one turn of the loop in purge and backup
+CHECKPOINT: Final = 2_000  # pages of WAL (32 MB) before they go to the file: pages changed often are written once
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection whose commits survive power loss. May be used by any thread, one at a time."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    db.execute(PAGE)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", f"wal_autocheckpoint={CHECKPOINT}"):
+        db.execute(f"PRAGMA {pragma}")
+    return db
 
 
 async def copy_log(source: sqlite3.Connection, target: Path, ends: Mapping[int, Edges], clock: Clock) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiolimiter import AsyncLimiter
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
 
 from router.delivery import emissions
 from router.delivery.health import LANES_TO_JUDGE, Health
+from router.delivery.limited import limited
 from router.delivery.opening import ALWAYS, Opening
 from router.delivery.outcome import (
     Facts,
@@ -27,14 +26,7 @@ from router.delivery.outcome import (
     place_of,
     resume_calling,
 )
-from router.events import (
-    CE_ADDRESSED_TO,
-    CE_CAUSATION_ID,
-    CE_CORRELATION_ID,
-    CE_DELIVERED_TO,
-    CE_PROCEDURE,
-    CE_TIME,
-)
+from router.delivery.presented import event_of
 from router.ledger.rows import Attempt, Body, Delivery, Emission, Shard, State, Transition
 from router.ports import Clock, Ids
 from router.sdk.connector import Connector
@@ -42,9 +34,10 @@ from router.sdk.event import Event
 from router.sdk.manifest import Idempotency, Manifest, Operation
 from router.sdk.outcomes import Checked, Invalid, Outcome, Receipt, Transient, Uncertain
 
+R = TypeVar("R")
+
 PROBE_LIMIT: Final = 30.0  # seconds a partner may take to say that it answers
 IN_PLACE_WAIT: Final = wait_exponential(multiplier=0.2, max=2)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OPERATION: Final = Operation(name="none", events=(), idempotency=Idempotency.NATURAL_KEY)
 
 
@@ -85,8 +78,7 @@ class Kit:
     log: Log = _silent
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(NamedTuple):
     """What came of a call: the change to commit, and what else follows."""
 
     transition: Transition
@@ -112,12 +104,13 @@ async def call(
 ) -> Called:
     """Hand the head to the connector and decide what follows. Raises ``NotStarted``."""
     head, started = work.delivery, kit.clock.now()
-    answer = await _deliver(kit, recipient, work, event_of(kit, head, body), may_start)
+    answer = await _deliver(kit, recipient, work, event_of(head, body, kit.decode), may_start)
     if isinstance(answer, NotStarted):
         raise answer
-    outcome = _learn(kit, recipient, work, answer, probe=probe)
-    following = accepted(work, answer) or after_call(work, answer, _facts(kit, recipient, head, started))
-    return _called(kit, head, following, outcome, started)
+    now = kit.clock.now()
+    outcome = _learn(kit, recipient, work, answer, now, probe=probe)
+    following = accepted(work, answer) or after_call(work, answer, _facts(kit, recipient, head, started, now))
+    return _called(head, following, outcome, started, now)
 
 
 async def resume(
@@ -127,45 +120,44 @@ async def resume(
     head, started = work.delivery, kit.clock.now()
     left = resume_calling(work)
     if left is not None:
-        return _called(kit, head, left, Outcome.UNCERTAIN, started)
+        return _called(head, left, Outcome.UNCERTAIN, started, started)
     if not may_start():
         raise NotStarted
-    checked = await _outcome(_checked(recipient, work, event_of(kit, head, body)))
+    asking = recipient.connector.check(event_of(head, body, kit.decode))
+    checked = await _answer(asking, work.operation.timeout)
+    now = kit.clock.now()
     if isinstance(checked, BaseException):
-        _learn(kit, recipient, work, checked, probe=probe)
+        _learn(kit, recipient, work, checked, now, probe=probe)
     elif checked is not Checked.UNKNOWN:
-        _learn(kit, recipient, work, Receipt(), probe=probe)
-    following = after_check(work, checked, _facts(kit, recipient, head, started))
-    return _called(kit, head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started)
+        _learn(kit, recipient, work, Receipt(), now, probe=probe)
+    following = after_check(work, checked, _facts(kit, recipient, head, started, now))
+    return _called(head, following, Outcome.DELIVERED if checked is Checked.DONE else Outcome.UNCERTAIN, started, now)
 
 
 def broken(kit: Kit, recipient: Recipient, work: Work, error: Exception) -> Called:
     """What follows when our own code failed around a call: nobody knows whether the partner took it."""
     started = kit.clock.now()
     unsure = Uncertain("internal_error", f"{type(error).__name__} at {place_of(error)}: {error}")
-    following = after_call(work, unsure, _facts(kit, recipient, work.delivery, started))
-    return _called(kit, work.delivery, following, Outcome.UNCERTAIN, started)
+    following = after_call(work, unsure, _facts(kit, recipient, work.delivery, started, started))
+    return _called(work.delivery, following, Outcome.UNCERTAIN, started, started)
 
 
 async def ask(kit: Kit, recipient: Recipient) -> bool:
     """Ask a recipient that is down whether it answers at all, before a delivery is risked; a *no* puts the next probe
     off.
     """
-
-    async def asked() -> bool:
-        async with asyncio.timeout(PROBE_LIMIT):
-            return await recipient.connector.probe()
-
-    answer = await _outcome(asked())
+    answer = await _answer(recipient.connector.probe(), PROBE_LIMIT)
     reason = type(answer).__name__ if isinstance(answer, BaseException) else "no answer to the probe"
     answers = answer is True
     recipient.health.probed(kit.clock.now(), answers=answers, reason=reason, jitter=kit.ids.jitter())
     return answers
 
 
-def _learn(kit: Kit, recipient: Recipient, work: Work, answer: Receipt | BaseException, *, probe: bool) -> Outcome:
+def _learn(
+    kit: Kit, recipient: Recipient, work: Work, answer: Receipt | BaseException, now: int, *, probe: bool
+) -> Outcome:
     """The outcome of a call, noted with what it says about the recipient as a whole."""
-    now, reason = kit.clock.now(), ""
+    reason = ""
     if isinstance(answer, Receipt):
         outcome = Outcome.DUPLICATE if answer.duplicate else Outcome.DELIVERED
     else:
@@ -179,33 +171,6 @@ def _learn(kit: Kit, recipient: Recipient, work: Work, answer: Receipt | BaseExc
     return outcome
 
 
-def event_of(kit: Kit, head: Delivery, body: Body) -> Event:
-    """The event as the connector sees it."""
-    found = dict(body.headers)
-
-    def text(name: str) -> str:
-        value = found.get(name)
-        return value.decode("utf-8", "replace") if value else ""
-
-    return Event(
-        id=head.event_id,
-        source=head.source,
-        type=head.event_type,
-        subject=head.subject,
-        key=UUID(bytes=head.key) if len(head.key) == 16 else UUID(int=0),
-        time=_time(text(CE_TIME)),
-        procedure=text(CE_PROCEDURE),
-        addressed_to=text(CE_ADDRESSED_TO),
-        delivered_to=text(CE_DELIVERED_TO),
-        urgent=head.urgent,
-        correlation_id=text(CE_CORRELATION_ID),
-        causation_id=text(CE_CAUSATION_ID),
-        attempt=head.attempts + 1,
-        payload=body.value,
-        decoder=kit.decode,
-    )
-
-
 _PASSING: Final = frozenset({Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.REJECTED})
 
 
@@ -215,54 +180,54 @@ async def _deliver(
     if not work.operation.events:
         return Invalid("unsupported_event", f"{recipient.id} takes no events of type {event.type}")
 
-    async def once() -> Receipt:
+    async def once() -> Receipt | BaseException:
         if not may_start():
-            raise NotStarted
-        async with asyncio.timeout(work.operation.timeout):
-            return await recipient.connector.deliver(event)
+            return NotStarted()
+        answer: Receipt | BaseException = await _answer(recipient.connector.deliver(event), work.operation.timeout)
+        return answer
 
-    async def once_more() -> Receipt:
+    async def once_more() -> Receipt | BaseException:
         if recipient.limiter is not None:
             await recipient.limiter.acquire()
         return await once()
 
-    answer: Receipt | BaseException = await _outcome(once())
+    answer = await once()
     if not isinstance(answer, Transient) or work.retry.in_place < 2:
         return answer
     again = AsyncRetrying(
         sleep=kit.clock.sleep,
         stop=stop_after_attempt(work.retry.in_place - 1),
         wait=IN_PLACE_WAIT,
-        retry=retry_if_exception_type(Transient),
-        reraise=True,
+        retry=retry_if_result(lambda answer: isinstance(answer, Transient)),
+        retry_error_callback=_last,
     )
     await kit.clock.sleep(0.1 + 0.2 * kit.ids.jitter())
-    answer = await _outcome(again(once_more))
+    answer = await again(once_more)
     return answer
 
 
-async def _checked(recipient: Recipient, work: Work, event: Event) -> Checked:
-    async with asyncio.timeout(work.operation.timeout):
-        return await recipient.connector.check(event)
+def _last(tries: RetryCallState) -> Any:
+    """The answer of the last try."""
+    assert tries.outcome is not None
+    return tries.outcome.result()
 
 
-async def _outcome(call: Awaitable[Any]) -> Any:
+async def _answer(call: Coroutine[Any, Any, R], seconds: float) -> R | Exception:
     """A call's result or its exception as a value; only cancellation passes through."""
     try:
-        return await call
+        return await limited(call, seconds)
     except Exception as error:  # every failure of a connector becomes an outcome that is stored
         return error
 
 
-def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int) -> Facts:
-    now, health = kit.clock.now(), recipient.health
+def _facts(kit: Kit, recipient: Recipient, head: Delivery, started: int, now: int) -> Facts:
+    health = recipient.health
     passing = health.passing(head.key, head.last_at or head.accepted_at)
     active = health.active_lanes(now, LANES_TO_JUDGE)
     return Facts(now, started, passing, active, kit.ids.jitter(), health.condition.down, health.open_since)
 
 
-def _called(kit: Kit, head: Delivery, following: Next, outcome: Outcome, started: int) -> Called:
-    now = kit.clock.now()
+def _called(head: Delivery, following: Next, outcome: Outcome, started: int, now: int) -> Called:
     change = _transition(head, following, attempts=1, now=now, started=started)
     if not (head.attempts == 0 and outcome in _PASSING and head.order_id == 0):
         failure = following.failure
@@ -280,8 +245,10 @@ def _called(kit: Kit, head: Delivery, following: Next, outcome: Outcome, started
 
 def emissions_of(kit: Kit, shard: Shard, head: Delivery, body: Body, called: Called) -> list[Emission]:
     """What the outbox has to publish for a change: a dead-letter record, or a reply to the sender."""
-    following, now = called.following, kit.clock.now()
-    made: list[Emission] = []
+    following = called.following
+    if not (following.dead_letter or following.reply):
+        return []
+    now, made = kit.clock.now(), list[Emission]()
     if following.dead_letter and following.failure is not None:
         tries = emissions.Tries(called.transition.attempts, called.transition.first_at or now, now)
         made.append(emissions.dead_letter(shard, head, body, failure=following.failure, tries=tries))
@@ -309,10 +276,3 @@ def _transition(head: Delivery, following: Next, *, attempts: int, now: int, sta
         receipt=following.receipt,
         order_id=head.order_id,
     )
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return _EPOCH

@@ -11,7 +11,7 @@ from router.events import Fetched, TopicPartition
 from router.ports import Bus, Reader
 
 GROUP: Final = "lgsp-delivery"  # under this name ordinary tools see the lag
-FETCH: Final = 1_000
+FETCH: Final = 2_000  # records; a page of them is some 20 ms of work for the loop
 WAIT: Final = 0.5
 FAREWELL: Final = 1.0  # seconds for a note under way when the feed is closed
 FAILURES: Final = 10  # in a row, after which the reader is replaced: a client whose own tasks died never recovers

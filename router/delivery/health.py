@@ -152,6 +152,8 @@ class Health:
             self.last_success = now
             _touch(self._succeeded, key, now)
             self._failing.clear()
+            if self.condition is WORKING:
+                return
         elif signal is Signal.FAILS and key not in self._failing:
             _touch(self._failing, key, now)
         self._judge(Evidence(now, signal, len(self._failing), _first(self._failing.values()), probe, reason, jitter))

@@ -9,85 +9,26 @@ skipped.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
+from router.delivery.lane import Counts, Cursor, Lane, Refill, Walk, size
+from router.delivery.turns import Turns
 from router.ledger.rows import FINISHED, PARKED, Delivery, State
 
 FROZEN: Final = -1  # a ``busy`` that no seq has
 RESERVE: Final = 4  # urgent lanes have this part of the ordinary ones' room
 
 
-class Walk(NamedTuple):
-    """A page a cursor wants: unfinished rows of its class with ``seq`` above ``after``, oldest first.
-
-    ``upto`` is the last seq accepted when the page was asked for: a page with fewer than ``limit`` rows has seen all
-    up to it.
-    """
-
-    urgent: bool
-    after: int
-    limit: int
-    upto: int
-
-
-class Refill(NamedTuple):
-    """Rows a lane wants: unfinished, of this key, ``seq`` above ``after``, oldest first."""
-
-    key: bytes
-    after: int
-    limit: int
-    ticket: int
-
-
-class Counts(NamedTuple):
-    """What the shard holds, for status and metrics."""
-
-    lanes: int
-    ready: int
-    calling: int
-    waiting: int
-    parked: int
-    saturated: bool
-
-
-@dataclass(slots=True)
-class _Cursor:
-    at: int = 0  # everything of this class up to here was introduced, or is known by its lane
-    last: int = 0  # last accepted seq of this class that we were told of
-    walking: bool = False
-
-    @property
-    def at_end(self) -> bool:
-        return self.at >= self.last and not self.walking
-
-
-@dataclass(slots=True)
-class _Lane:
-    key: bytes
-    urgent: bool
-    ticket: int
-    items: deque[Delivery] = field(default_factory=deque)
-    loaded_upto: int = 0
-    more: bool = False  # the ledger holds, or may hold, rows above loaded_upto
-    refilling: bool = False
-    queued: bool = False  # stands in a ready queue
-    busy: int = 0  # seq whose outcome is not committed yet
-    resting: bool = False  # taken over: the head may still be with the partner
-    due_at: int | None = None  # its valid entry in the due heap; others are leftovers
-
-
 class Lanes:
     """The lanes of one shard.
 
-    ``window`` is how many deliveries of a lane are kept; ``capacity`` how many ordinary lanes; ``parked_capacity`` how
-    many parked keys before ordinary lanes stand; urgent lanes have a quarter of both for themselves, so that none of
-    them ever waits behind ordinary ones. ``body_capacity`` is how many bytes of bodies. ``last_seq`` is the shard's
-    last seq at take-over; deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their
-    first call here.
+    ``window`` is how many deliveries of a lane are kept, up to ``wide`` as long as all lanes together keep no more than
+    ``spare`` beyond their windows; ``capacity`` how many ordinary lanes; ``parked_capacity`` how many parked keys
+    before ordinary lanes stand; urgent lanes have a quarter of both for themselves, so that none of them ever waits
+    behind ordinary ones. ``body_capacity`` is how many bytes of bodies. ``last_seq`` is the shard's last seq at
+    take-over; deliveries up to it were another owner's, and rest until ``rest_until`` (UTC µs) before their first call
+    here.
     """
 
     def __init__(
@@ -96,6 +37,8 @@ class Lanes:
         last_seq: int = 0,
         rest_until: int = 0,
         window: int = 4,
+        wide: int = 32,
+        spare: int = 10_000,
         capacity: int = 10_000,
         parked_capacity: int = 500_000,
         page: int = 200,
@@ -106,14 +49,14 @@ class Lanes:
         self._capacity = {False: capacity, True: max(1, capacity // RESERVE)}
         self._parked_capacity = {False: parked_capacity, True: parked_capacity + max(1, parked_capacity // RESERVE)}
         self._known = {False: 0, True: 0}  # lanes of each class
+        self._wide, self._spare, self._beyond = wide, spare, 0  # held beyond windows now
         self._body_capacity, self._body_bytes = body_capacity, 0
-        self._cursors = {urgent: _Cursor(last=last_seq) for urgent in (True, False)}
-        self._lanes: dict[bytes, _Lane] = {}
+        self._cursors = {urgent: Cursor(last=last_seq) for urgent in (True, False)}
+        self._lanes: dict[bytes, Lane] = {}
         self._parked: set[bytes] = set()
-        self._ready: dict[bool, deque[_Lane]] = {True: deque(), False: deque()}
-        self._due: list[tuple[int, int, _Lane]] = []
-        self._thirsty: dict[bytes, _Lane] = {}
-        self._idle: dict[bytes, _Lane] = {}  # empty lanes kept while a page is under way that may still name them
+        self._turns = Turns(self._lanes)
+        self._thirsty: dict[bytes, Lane] = {}
+        self._idle: dict[bytes, Lane] = {}  # empty lanes kept while a page is under way that may still name them
         self._tickets = 0
         self._calling = 0
 
@@ -168,7 +111,7 @@ class Lanes:
                 break
             del self._thirsty[key]
             lane.refilling, lane.more = True, False
-            wanted.append(Refill(key, lane.loaded_upto, self._window - len(lane.items), lane.ticket))
+            wanted.append(Refill(key, lane.loaded_upto, min(self._room(lane), 2 * self._window), lane.ticket))
         return wanted
 
     def refilled(self, refill: Refill, rows: Sequence[Delivery]) -> None:
@@ -180,6 +123,9 @@ class Lanes:
         told = [row for row in rows if row.seq <= self._cursors[lane.urgent].last]
         for row in told:
             if row.seq > lane.loaded_upto:
+                if not self._room(lane):
+                    lane.more = True
+                    break
                 self._append(lane, row)
         if len(rows) >= refill.limit or len(told) < len(rows):  # what ``accepted`` has yet to tell waits for it
             lane.more = True
@@ -196,18 +142,9 @@ class Lanes:
 
     def take(self, now: int, *, urgent_only: bool = False) -> Delivery | None:
         """The head of a lane that may be called now; its lane gives nothing more until ``settled``."""
-        while self._due and self._due[0][0] <= now:
-            due, _, lane = heapq.heappop(self._due)
-            if self._stands(lane, due):
-                lane.resting, lane.due_at = False, None
-                self._enqueue(lane)
-        for urgent in (True,) if urgent_only else (True, False):
-            queue = self._ready[urgent]
-            while queue:
-                lane = queue.popleft()
-                if lane.queued and self._lanes.get(lane.key) is lane:  # else reloaded since
-                    return self._give(lane)
-        return None
+        self._turns.ripen(now)
+        lane = self._turns.next(urgent_only=urgent_only)
+        return None if lane is None else self._give(lane)
 
     def probe(self, now: int) -> Delivery | None:
         """A head for the one probe of a recipient that is down: one that may be called now, else the waiting one whose
@@ -215,30 +152,16 @@ class Lanes:
         """
         if (head := self.take(now)) is not None:
             return head
-        later: list[tuple[int, int, _Lane]] = []
-        found = None
-        while self._due and found is None:
-            entry = heapq.heappop(self._due)
-            lane = entry[2]
-            if not self._stands(lane, entry[0]):
-                continue
-            if lane.resting or lane.items[0].state is not State.WAITING:
-                later.append(entry)  # with the partner perhaps: asked about when its time has come
-            else:
-                lane.due_at = None
-                found = self._give(lane)
-        for entry in later:
-            heapq.heappush(self._due, entry)
-        return found
+        lane = self._turns.soonest()
+        return None if lane is None else self._give(lane)
 
     def hasten(self, failures: frozenset[str]) -> None:
         """The recipient works again: what waits for its next try only because of such ``failures`` may go now."""
-        for due, _, lane in self._due:
-            if self._stands(lane, due) and not lane.resting:
-                head = lane.items[0]
-                if head.state is State.WAITING and head.failure is not None and head.failure.outcome in failures:
-                    lane.due_at = None
-                    self._enqueue(lane)
+
+        def waits_for_it(head: Delivery) -> bool:
+            return head.state is State.WAITING and head.failure is not None and head.failure.outcome in failures
+
+        self._turns.hasten(waits_for_it)
 
     def returned(self, key: bytes) -> None:
         """What ``take`` gave was not called after all: the lane is ready again, at the front."""
@@ -246,8 +169,7 @@ class Lanes:
         lane.busy = 0
         self._calling -= 1
         if lane.items:
-            lane.queued = True
-            self._ready[lane.urgent].appendleft(lane)
+            self._turns.put_first(lane)
         else:
             self._place(lane)
 
@@ -261,7 +183,8 @@ class Lanes:
             self._pop(lane)
             if delivery.state not in FINISHED:
                 lane.items.appendleft(delivery)
-                self._body_bytes += _size(delivery)
+                self._beyond += len(lane.items) > self._window
+                self._body_bytes += size(delivery)
         self._place(lane)
 
     def reload(self, key: bytes, *, urgent: bool) -> None:
@@ -272,7 +195,7 @@ class Lanes:
         self._idle.pop(key, None)
         lane = self._new_lane(key, urgent)
         if old is not None:
-            self._body_bytes -= sum(_size(item) for item in old.items)
+            self._let_go(old)
         lane.resting = self._rest_until > 0  # when that time is over, this costs nothing
         lane.more = True
         self._place(lane)
@@ -307,16 +230,17 @@ class Lanes:
 
     def next_due(self) -> int | None:
         """When the next waiting head is due (UTC µs), or None."""
-        return self._due[0][0] if self._due else None
+        return self._turns.next_due()
 
     def has_ready(self) -> bool:
         """Whether ``take`` may find something without waiting for a due time."""
-        return bool(self._ready[True] or self._ready[False])
+        return self._turns.ready() > 0
 
     def counts(self) -> Counts:
         """A glance for status and metrics."""
-        ready = len(self._ready[True]) + len(self._ready[False])
-        return Counts(len(self._lanes), ready, self._calling, len(self._due), len(self._parked), self.saturated)
+        turns = self._turns
+        lanes, parked = len(self._lanes), len(self._parked)
+        return Counts(lanes, turns.ready(), self._calling, turns.waiting(), parked, self.saturated)
 
     def parked(self) -> Iterable[bytes]:
         """Keys of parked lanes."""
@@ -327,24 +251,20 @@ class Lanes:
     def _is_full(self, urgent: bool) -> bool:
         return self._known[urgent] >= self._capacity[urgent] or len(self._parked) >= self._parked_capacity[urgent]
 
-    def _drop(self, key: bytes) -> _Lane | None:
+    def _drop(self, key: bytes) -> Lane | None:
         lane = self._lanes.pop(key, None)
         if lane is not None:
             self._known[lane.urgent] -= 1
         return lane
 
-    def _stands(self, lane: _Lane, due: int) -> bool:
-        """Whether an entry of the due heap is still true."""
-        return lane.due_at == due and self._lanes.get(lane.key) is lane
-
-    def _give(self, lane: _Lane) -> Delivery:
+    def _give(self, lane: Lane) -> Delivery:
         lane.queued, lane.busy = False, lane.items[0].seq
         self._calling += 1
         return lane.items[0]
 
-    def _new_lane(self, key: bytes, urgent: bool) -> _Lane:
+    def _new_lane(self, key: bytes, urgent: bool) -> Lane:
         self._tickets += 1
-        lane = self._lanes[key] = _Lane(key, urgent, self._tickets)
+        lane = self._lanes[key] = Lane(key, urgent, self._tickets)
         self._known[urgent] += 1
         return lane
 
@@ -357,29 +277,41 @@ class Lanes:
             lane.resting = delivery.seq <= self._inherited and self._rest_until > 0
         if delivery.seq <= lane.loaded_upto:
             return
-        if lane.more or lane.refilling or len(lane.items) >= self._window:
+        if lane.more or lane.refilling or (len(lane.items) >= self._window and not self._room(lane)):
             self._lacks(lane)
         else:
             self._append(lane, delivery)
             self._place(lane)
 
-    def _append(self, lane: _Lane, delivery: Delivery) -> None:
+    def _append(self, lane: Lane, delivery: Delivery) -> None:
         if delivery.body is not None:
             if self._body_bytes >= self._body_capacity:
                 delivery.body = None
             else:
-                self._body_bytes += _size(delivery)
+                self._body_bytes += size(delivery)
         lane.items.append(delivery)
         lane.loaded_upto = delivery.seq
+        self._beyond += len(lane.items) > self._window
 
-    def _pop(self, lane: _Lane) -> None:
-        self._body_bytes -= _size(lane.items.popleft())
+    def _pop(self, lane: Lane) -> None:
+        self._beyond -= len(lane.items) > self._window
+        self._body_bytes -= size(lane.items.popleft())
 
-    def _lacks(self, lane: _Lane) -> None:
+    def _let_go(self, lane: Lane) -> None:
+        self._beyond -= max(0, len(lane.items) - self._window)
+        self._body_bytes -= sum(size(item) for item in lane.items)
+
+    def _room(self, lane: Lane) -> int:
+        """How many more deliveries a lane may hold."""
+        held, window = len(lane.items), self._window
+        spare = max(0, min(self._wide - max(held, window), self._spare - self._beyond))
+        return max(0, window - held) + spare
+
+    def _lacks(self, lane: Lane) -> None:
         lane.more = True
         self._place(lane)
 
-    def _place(self, lane: _Lane) -> None:
+    def _place(self, lane: Lane) -> None:
         """Put a lane where it belongs after any change: queue, due heap, refill list, parked, or nowhere."""
         if lane.more and not lane.refilling and len(lane.items) <= self._window // 2:
             self._thirsty[lane.key] = lane
@@ -394,33 +326,22 @@ class Lanes:
             self._park(lane)
         elif head.due is not None or lane.resting:
             due = max(head.due or 0, self._rest_until if lane.resting else 0)
-            if lane.due_at != due:
-                lane.due_at = due
-                heapq.heappush(self._due, (due, lane.ticket, lane))
+            self._turns.wait(lane, due)
         else:
-            self._enqueue(lane)
+            self._turns.enqueue(lane)
 
-    def _enqueue(self, lane: _Lane) -> None:
-        if not lane.queued and not lane.busy and lane.items:
-            lane.queued = True
-            self._ready[lane.urgent].append(lane)
-
-    def _park(self, lane: _Lane) -> None:
-        self._body_bytes -= sum(_size(item) for item in lane.items)
+    def _park(self, lane: Lane) -> None:
+        self._let_go(lane)
         self._drop(lane.key)
         self._thirsty.pop(lane.key, None)
         self._parked.add(lane.key)
 
-    def _retire(self, lane: _Lane) -> None:
+    def _retire(self, lane: Lane) -> None:
         if any(cursor.walking for cursor in self._cursors.values()):
             self._idle[lane.key] = lane  # a page under way may still show what is finished by now
         else:
             self._forget(lane)
 
-    def _forget(self, lane: _Lane) -> None:
+    def _forget(self, lane: Lane) -> None:
         if not lane.items and not lane.more and not lane.refilling and not lane.busy:
             self._drop(lane.key)
-
-
-def _size(delivery: Delivery) -> int:
-    return len(delivery.body.value) if delivery.body is not None else 0

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from router.delivery.health import LANES_TO_JUDGE
 from router.errors import CodecError, UnknownSchema
@@ -78,8 +78,7 @@ class Next:
         return self.state is State.DEAD or self.state is State.UNCERTAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One delivery at one recipient's operation, with its retry policy."""
 
     recipient: str

@@ -53,7 +53,7 @@ class DeliverySettings:
     linger: float = 0.002
     group_rows: int = 400
     grace: float = 20.0
-    uncommitted: int = 1_000
+    uncommitted: int = 2_000
     look_every: float = LOOK_EVERY
 
 

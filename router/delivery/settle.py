@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from router.delivery.contents import Contents
 from router.delivery.dispatch import Outcome
 from router.delivery.shards import Owned, take_in
 from router.delivery.tally import Tally
-from router.ledger.rows import Delivery, Lease, Shard, State, Transition, Verdict
+from router.ledger.rows import Accepted, Delivery, Lease, Shard, State, Transition, Verdict
 
 SAME_CONTENT: Final = "same_content"  # counted beside the verdict ``new``
 
@@ -46,12 +47,21 @@ def settle_intakes(
             fingerprint=intake.batch.fingerprint,
         )
         take_in(owned, intake.batch.arrivals, accepted, committed.accepted_at[intake.shard.id])
-        for arrival, made in zip(intake.batch.arrivals, accepted, strict=True):
-            tally.accepted[owned.shard.recipient, str(made.verdict)] += 1
-            if made.verdict is Verdict.NEW and (first := contents.earlier(owned.shard.id, arrival, made.seq)):
-                tally.accepted[owned.shard.recipient, SAME_CONTENT] += 1
-                same.append(Same(owned.shard, made.seq, first))
+        for verdict, count in Counter(made.verdict for made in accepted).items():
+            tally.accepted[owned.shard.recipient, str(verdict)] += count
+        found = _same_content(owned, intake, accepted, contents)
+        tally.accepted[owned.shard.recipient, SAME_CONTENT] += len(found)
+        same += found
     return complete, same
+
+
+def _same_content(owned: Owned, intake: Intake, accepted: Sequence[Accepted], contents: Contents) -> list[Same]:
+    earlier, shard = contents.earlier, owned.shard
+    return [
+        Same(shard, made.seq, first)
+        for arrival, made in zip(intake.batch.arrivals, accepted, strict=True)
+        if made.verdict is Verdict.NEW and (first := earlier(shard.id, arrival, made.seq))
+    ]
 
 
 def settle_outcomes(

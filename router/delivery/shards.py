@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.delivery.lanes import Lanes, Refill, Walk
+from router.delivery.lane import Refill, Walk
+from router.delivery.lanes import Lanes
 from router.events import ROUTER, TopicPartition, topic_of
 from router.ledger import store
 from router.ledger.rows import Accepted, Arrival, Delivery, Lease, Shard, State, Verdict
@@ -46,7 +47,7 @@ def own(shard: Shard, lease: Lease, *, rest_until: int, capacity: int) -> Owned:
     """
     if shard.recipient == ROUTER:
         return Owned(shard, lease, None)
-    lanes = Lanes(last_seq=shard.next_seq - 1, rest_until=rest_until, capacity=capacity)
+    lanes = Lanes(last_seq=shard.next_seq - 1, rest_until=rest_until, capacity=capacity, spare=capacity)
     return Owned(shard, lease, lanes)
 
 
@@ -115,7 +116,7 @@ def _answer(conn: Connection, want: _Wanted) -> tuple[list[Delivery], list[list[
     shard_id = want.owned.shard.id
     walk = want.walk
     walked = store.walk(conn, shard_id, walk.urgent, walk.after, walk.limit) if walk else []
-    refilled = [store.lane(conn, shard_id, refill.key, refill.after, refill.limit) for refill in want.refills]
+    refilled = store.lanes(conn, shard_id, [(refill.key, refill.after, refill.limit) for refill in want.refills])
     rows = [*walked, *(row for rows in refilled for row in rows)]
     waiting = [row.seq for row in rows if row.state is State.WAITING]
     bodies = store.bodies(conn, shard_id, waiting) if waiting else {}

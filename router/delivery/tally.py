@@ -22,4 +22,7 @@ class Tally:
     def finished(self, recipient: str, outcome: str, micros: int) -> None:
         """An attempt ended; ``micros`` since acceptance."""
         self.outcomes[recipient, outcome] += 1
-        self.latency.setdefault(recipient, Histogram()).add(micros / 1e6)
+        histogram = self.latency.get(recipient)
+        if histogram is None:
+            histogram = self.latency[recipient] = Histogram()
+        histogram.add(micros / 1e6)

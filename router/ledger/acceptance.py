@@ -7,12 +7,12 @@ from dataclasses import asdict
 from enum import Enum, auto
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, false, insert, literal_column, select, text, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from router.errors import StalePosition
 from router.events import ROUTER
 from router.framing import pack
-from router.ledger.bulk import run_many
+from router.ledger.bulk import insert_many, run_many
 from router.ledger.faults import refuse_nul, to_json
 from router.ledger.rows import FINISHED, Accepted, Arrival, Body, Failure, Shard, State, Verdict
 from router.ledger.tables import body, conflict, delivery, seen, shard
@@ -21,20 +21,16 @@ from router.ledger.upsert import insert_new
 MONTH: Final = 30 * 86_400 * 1_000_000  # µs; ``seen`` is cut by it
 MANY: Final = 500  # values in one IN list
 
-_SEEN_NAMES: Final = ("shard", "identity", "digest", "seq", "month")
-_NEW_NAMES: Final = (
+_SEEN: Final = ("shard", "identity", "digest", "seq", "month")
+_NEW: Final = (
     "shard", "seq", "key", "state", "urgent", "source", "event_id", "event_type", "subject", "offset", "accepted_at",
     "failure", "cause",
 )  # fmt: skip
-_BODY_NAMES: Final = ("shard", "seq", "edition", "headers", "value", "stored_at")
+_START: Final = (("version", "1"), ("attempts", "0"), ("spent", "0"), ("edited", "false"), ("order_id", "0"))
+_BODY: Final = ("shard", "seq", "edition", "headers", "value", "stored_at")
+_WITHDRAWN: Final = ("shard", "identity", "seq")
 
-_SEEN: Final = insert(seen).values({name: bindparam(name) for name in _SEEN_NAMES})
-_NEW: Final = insert(delivery).values(
-    {name: bindparam(name) for name in _NEW_NAMES}
-    | {name: literal_column("0") for name in ("attempts", "spent", "order_id")}
-    | {"version": literal_column("1"), "edited": false()}
-)
-_BODY: Final = insert(body).values({name: bindparam(name) for name in _BODY_NAMES})
+_WITHDRAW: Final = delete(seen).where(*(seen.c[name] == bindparam(name) for name in _WITHDRAWN))
 
 #: PostgreSQL: one look into the primary key for each identity, whatever its statistics say of a table that grows fast.
 _LOOKUP: Final = text(
@@ -55,21 +51,14 @@ def accept(
     stored = conn.execute(select(shard.c.position, shard.c.next_seq).where(shard.c.id == place.id)).one()
     if stored.position != place.position:
         raise _stale(place)
-    known = _known(conn, place.id, [arrival.identity for arrival in arrivals])
-    next_seq: int = stored.next_seq
-    made: list[Accepted] = []
-    new: list[tuple[int, Arrival]] = []
-    for arrival in arrivals:
-        match = known.get(arrival.identity)
-        if match is not None:
-            verdict = _recognised(conn, place, match, arrival, before=stored.next_seq, now=now)
-            if verdict is not None:
-                made.append(verdict)
-                continue
-        known[arrival.identity] = (next_seq, arrival.digest)
-        new.append((next_seq, arrival))
-        made.append(Accepted(Verdict.NEW, next_seq))
-        next_seq += 1
+    first, month = stored.next_seq, now // MONTH
+    new = list(enumerate(arrivals, first))
+    if _claimed(conn, place.id, new, month):  # as nearly always: nothing of it came before
+        made = [Accepted(Verdict.NEW, seq) for seq, _ in new]
+    else:
+        new, made = _sorted_out(conn, place, arrivals, first, now)
+        _claimed(conn, place.id, new, month)
+    next_seq = first + len(new)
     _store(conn, place.id, new, now)
     moved = conn.execute(
         update(shard)
@@ -96,6 +85,36 @@ def body_row(shard_id: int, seq: int, edition: int, content: Body, now: int) -> 
 def failure_columns(failure: Failure | None) -> dict[str, Any]:
     """A failure as the state row keeps it: whole, and its cause apart, by which dead letters are grouped."""
     return {"failure": asdict(failure) if failure else None, "cause": failure.cause if failure else None}
+
+
+def _claimed(conn: Connection, shard_id: int, new: Sequence[tuple[int, Arrival]], month: int) -> bool:
+    """Remember the identities of arrivals with the seqs they get; False, and none is kept, if any is known already."""
+    if not new:
+        return True
+    rows = [(shard_id, arrival.identity, arrival.digest, seq, month) for seq, arrival in new]
+    inserted = insert_many(conn, seen, _SEEN, rows, unless_there=True)
+    if 0 < inserted < len(rows):
+        run_many(conn, _WITHDRAW, _WITHDRAWN, [(shard_id, arrival.identity, seq) for seq, arrival in new])
+    return inserted == len(rows)
+
+
+def _sorted_out(
+    conn: Connection, place: Shard, arrivals: Sequence[Arrival], first: int, now: int
+) -> tuple[list[tuple[int, Arrival]], list[Accepted]]:
+    """What is new among arrivals, with seqs from ``first`` on, and the verdict on each."""
+    known = _known(conn, place.id, [arrival.identity for arrival in arrivals])
+    made: list[Accepted] = []
+    new: list[tuple[int, Arrival]] = []
+    for arrival in arrivals:
+        match = known.get(arrival.identity)
+        verdict = _recognised(conn, place, match, arrival, before=first, now=now) if match is not None else None
+        if verdict is None:
+            seq = first + len(new)
+            known[arrival.identity] = (seq, arrival.digest)
+            new.append((seq, arrival))
+            verdict = Accepted(Verdict.NEW, seq)
+        made.append(verdict)
+    return new, made
 
 
 def _known(conn: Connection, shard_id: int, identities: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
@@ -163,20 +182,17 @@ def _reopen(conn: Connection, shard_id: int, seq: int, arrival: Arrival) -> _Ear
 def _store(conn: Connection, shard_id: int, new: Sequence[tuple[int, Arrival]], now: int) -> None:
     if not new:
         return
-    month = now // MONTH
-    known, rows, contents = [], [], []
+    rows, contents = [], []
     for seq, a in new:
         refuse_nul(a.source, a.event_id, a.event_type, a.subject)
-        known.append((shard_id, a.identity, a.digest, seq, month))
         failure = a.failure
         rows.append((
             shard_id, seq, a.key, a.state.value, a.urgent, a.source, a.event_id, a.event_type, a.subject, a.offset, now,
             to_json(asdict(failure)) if failure else None, failure.cause if failure else None,
         ))  # fmt: skip
         contents.append((shard_id, seq, 0, pack(a.body.headers), a.body.value, now))
-    run_many(conn, _SEEN, _SEEN_NAMES, known)
-    run_many(conn, _NEW, _NEW_NAMES, rows)
-    run_many(conn, _BODY, _BODY_NAMES, contents)
+    insert_many(conn, delivery, _NEW, rows, same=_START)
+    insert_many(conn, body, _BODY, contents)
 
 
 def _conflict_row(shard_id: int, seq: int, arrival: Arrival, now: int) -> dict[str, Any]:

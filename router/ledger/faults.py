@@ -19,6 +19,7 @@ LOST: Final = (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncp
 #: Serialization failure and deadlock: the same work may succeed at once.
 COLLIDED: Final = frozenset({"40001", "40P01"})
 
+_WRITTEN: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _VALUES: Final = (OverflowError, UnicodeEncodeError)
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -68,7 +69,7 @@ def refuse_long(value: bytes) -> None:
 
 def to_json(value: Any) -> str:
     """JSON as it is stored. Raises ``RowRefused`` for a NUL, which PostgreSQL would take and fail on when read."""
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    written = _WRITTEN(value)
     if "\\u0000" in written and _ESCAPED_NUL.search(written):
         raise RowRefused("a text holds a NUL")
     return written

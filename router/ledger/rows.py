@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """States of a delivery. ``FINISHED`` ones never hold a lane."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up in sets for every delivery
+
     WAITING = "waiting"
     CALLING = "calling"
     DEAD = "dead"

@@ -1,7 +1,8 @@
-"""The ledger in one SQLite file, or in memory: inline on the loop."""
+"""The ledger in one SQLite file, or in memory: its work is done inline on the loop, a file's commit beside it."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine, StaticPool, create_engine
 from sqlalchemy.exc import OperationalError
 
+from router.aside import aside
 from router.errors import LedgerUnavailable
 from router.ledger.faults import is_busy, plain, to_json, translated
 from router.ledger.migrations import revision
@@ -19,14 +21,16 @@ R = TypeVar("R")
 
 BUSY_PAUSE: Final = 0.005
 BUSY_PATIENCE: Final = 5.0  # seconds a foreign writer may hold the file
+CHECKPOINT: Final = 8_000  # pages of WAL (32 MB) before they go to the file: pages changed often are written once
 
 
 class SqliteLedger:
     """One file, one writer connection, inline on the loop: work must be short. ``path`` None is a ledger in memory,
     empty and with this release's tables at every opening.
 
-    WAL with ``synchronous=FULL``: what ``write`` returned survives power loss. A foreign writer (an operator's order)
-    is waited for through the clock, never by sleeping on the loop.
+    WAL with ``synchronous=FULL``: what ``write`` returned survives power loss. A file is committed beside the loop,
+    which the disk does not hold up; one transaction at a time, and what is read meanwhile is the state before it. A
+    foreign writer (an operator's order) is waited for through the clock, never by sleeping on the loop.
     """
 
     def __init__(self, path: Path | None, clock: Clock) -> None:
@@ -34,6 +38,7 @@ class SqliteLedger:
         self._engines: list[Engine] = []
         self._writer: Connection | None = None
         self._reader: Connection | None = None
+        self._turn = asyncio.Lock()
 
     async def open(self) -> None:
         """Open the file. Raises ``ConfigError`` when its tables are not this release's, ``LedgerUnavailable``."""
@@ -49,24 +54,32 @@ class SqliteLedger:
             raise translated(error) from None
 
     async def close(self) -> None:
-        """Close the connections, the writer last: it alone can move what is left in the WAL into the file."""
-        for connection in {id(c): c for c in (self._reader, self._writer) if c is not None}.values():
-            connection.close()
-        for engine in reversed(self._engines):
-            engine.dispose()
+        """Close the connections when a commit under way has ended, the writer last: it alone can move what is left in
+        the WAL into the file.
+        """
+        connections = {id(c): c for c in (self._reader, self._writer) if c is not None}
         self._writer = self._reader = None
-        self._engines.clear()
+        async with self._turn:
+            for connection in connections.values():
+                connection.close()
+            for engine in reversed(self._engines):
+                engine.dispose()
+            self._engines.clear()
 
     async def write(self, work: Callable[[Connection], R]) -> R:
         """Run work in one immediate transaction."""
-        conn = await self._begun()
-        try:
-            result = work(conn)
-            conn.commit()
-        except BaseException as error:
-            conn.rollback()
-            raise translated(error) from None
-        return result
+        async with self._turn:
+            conn = await self._begun()
+            try:
+                result = work(conn)
+                if self._path is None:
+                    conn.commit()
+                else:
+                    await aside(conn.commit)
+            except BaseException as error:
+                conn.rollback()
+                raise translated(error) from None
+            return result
 
     async def read(self, work: Callable[[Connection], R]) -> R:
         """Run work on what is committed, all of it as of one moment."""
@@ -108,8 +121,9 @@ class SqliteLedger:
         if self._path is None:
             return sqlite3.connect(":memory:", isolation_level=None)
         uri = f"{self._path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
         if not read_only:
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-65536")

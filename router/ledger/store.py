@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
+from sqlalchemy import Column, Connection, Integer, Row, bindparam, func, insert, select, text, tuple_, update
 
 from router.framing import unpack
 from router.ledger import leases
@@ -22,10 +22,26 @@ from router.ledger.upsert import insert_new
 
 __all__ = [
     "MONTH", "accept", "apply", "attempts", "bodies", "delivery_of", "edit", "editions", "failure_of", "fence", "lane",
-    "later_out", "one", "register_shards", "shards", "walk",
+    "lanes", "later_out", "one", "register_shards", "shards", "walk",
 ]  # fmt: skip
 
 WINDOW: Final = 20_000  # seqs that one step of a walk looks at
+
+_LANE: Final = (
+    select(delivery)
+    .where(delivery.c.shard == bindparam("place"), delivery.c.key == bindparam("lane"))
+    .where(delivery.c.seq > bindparam("above"), UNFINISHED)
+    .order_by(delivery.c.seq)
+    .limit(bindparam("most"))
+)
+#: PostgreSQL: one look into the index of the unfinished for each lane, all in one statement.
+_LANES: Final = text(
+    "SELECT wanted.number, d.* FROM unnest(CAST(:keys AS bytea[]), CAST(:afters AS bigint[]), CAST(:limits AS int[]))"
+    " WITH ORDINALITY AS wanted (key, after, most, number) CROSS JOIN LATERAL ("
+    "SELECT * FROM delivery WHERE delivery.shard = :place AND delivery.key = wanted.key"
+    f" AND delivery.seq > wanted.after AND {UNFINISHED} ORDER BY delivery.seq LIMIT wanted.most) AS d"
+    " ORDER BY wanted.number, d.seq"
+).columns(Column("number", Integer), *(Column(column.name, column.type) for column in delivery.c))
 
 
 def register_shards(conn: Connection, recipient: str, partitions: int) -> None:
@@ -113,13 +129,21 @@ def _before_next(conn: Connection, shard_id: int, after: int) -> int | None:
 
 def lane(conn: Connection, shard_id: int, key: bytes, after: int, limit: int) -> list[Delivery]:
     """Unfinished deliveries of a lane with ``seq`` above ``after``, oldest first, without bodies."""
-    query = (
-        select(delivery)
-        .where(delivery.c.shard == shard_id, delivery.c.key == key, delivery.c.seq > after, UNFINISHED)
-        .order_by(delivery.c.seq)
-        .limit(limit)
-    )
-    return [delivery_of(row) for row in conn.execute(query)]
+    wanted = {"place": shard_id, "lane": key, "above": after, "most": limit}
+    return [delivery_of(row) for row in conn.execute(_LANE, wanted)]
+
+
+def lanes(conn: Connection, shard_id: int, wanted: Sequence[tuple[bytes, int, int]]) -> list[list[Delivery]]:
+    """As ``lane`` for many lanes of a shard at once, each given as key, after and limit."""
+    if conn.dialect.name != "postgresql":
+        return [lane(conn, shard_id, key, after, limit) for key, after, limit in wanted]
+    found: list[list[Delivery]] = [[] for _ in wanted]
+    if wanted:
+        keys, afters, limits = map(list, zip(*wanted, strict=True))
+        given = {"place": shard_id, "keys": keys, "afters": afters, "limits": limits}
+        for row in conn.execute(_LANES, given):
+            found[row.number - 1].append(delivery_of(row))
+    return found
 
 
 def one(conn: Connection, shard_id: int, seq: int) -> Delivery | None:

@@ -10,25 +10,16 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, te
 
 from router.errors import StaleVersion
 from router.ledger import outbox
-from router.ledger.bulk import run_many
+from router.ledger.bulk import array, is_number, numbers, run_many
 from router.ledger.faults import refuse_nul, to_json
 from router.ledger.rows import Attempt, Emission, Transition, shard_lease
 from router.ledger.tables import attempt, delivery, shard
 
-#: What a transition sets, with the array types by which PostgreSQL takes a whole group as one statement.
-_SET: Final = {
-    "state": "text",
-    "due": "bigint",
-    "attempts": "int",
-    "spent": "int",
-    "first_at": "bigint",
-    "last_at": "bigint",
-    "failure": "text",
-    "cause": "text",
-    "receipt": "text",
-    "order_id": "bigint",
-}
-_AT: Final = {"shard": "int", "seq": "bigint", "version": "int"}
+#: What a transition sets.
+_SET: Final = (
+    "state", "due", "attempts", "spent", "first_at", "last_at", "failure", "cause", "receipt", "order_id",
+)  # fmt: skip
+_AT: Final = ("shard", "seq", "version")
 _DOCUMENTS: Final = ("failure", "receipt")
 
 _ROW: Final = (
@@ -41,12 +32,13 @@ _ROW: Final = (
     .values({name: bindparam(name) for name in _SET} | {"version": delivery.c.version + literal_column("1")})
 )
 _ROW_NAMES: Final = (*_SET, "at_shard", "at_seq", "at_version")
+#: PostgreSQL takes a whole group as one statement over arrays.
 _GROUP: Final = text(
     "UPDATE delivery SET version = delivery.version + 1, "
     + ", ".join(f"{name} = CAST(c.{name} AS json)" if name in _DOCUMENTS else f"{name} = c.{name}" for name in _SET)
     + " FROM unnest("
-    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in (_AT | _SET).items())
-    + f") AS c({', '.join(_AT | _SET)})"
+    + ", ".join(array(f":{name}", delivery.c[name]) for name in (*_AT, *_SET))
+    + f") AS c({', '.join((*_AT, *_SET))})"
     + " WHERE delivery.shard = c.shard AND delivery.seq = c.seq AND delivery.version = c.version"
 )
 
@@ -97,10 +89,10 @@ def _runs(transitions: Sequence[Transition]) -> Iterator[list[Transition]]:
     yield list(run.values())
 
 
-def _columns(transitions: Sequence[Transition]) -> dict[str, list[Any]]:
-    columns = zip(*(_values(t) for t in transitions), strict=True)
-    at = {name: [getattr(t, name) for t in transitions] for name in _AT}
-    return at | {name: list(column) for name, column in zip(_SET, columns, strict=True)}
+def _columns(transitions: Sequence[Transition]) -> dict[str, Any]:
+    rows = ((t.shard, t.seq, t.version, *_values(t)) for t in transitions)
+    columns = zip((*_AT, *_SET), zip(*rows, strict=True), strict=True)
+    return {name: numbers(column) if is_number(delivery.c[name]) else list(column) for name, column in columns}
 
 
 def _values(t: Transition) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.codec import Codec
-from router.delivery.calls import Kit, Recipient, event_of
+from router.delivery.calls import Kit, Recipient
+from router.delivery.presented import event_of
 from router.errors import CodecError
 from router.ledger.rows import Body, Delivery
 from router.routing.decide import facts_of
@@ -47,7 +48,7 @@ class TodaysView:
         if known is None:
             return "the recipient is not configured"
         try:
-            await known.connector.prepare(event_of(self.kit, delivery, body))
+            await known.connector.prepare(event_of(delivery, body, self.kit.decode))
         except Failure as error:
             return str(error)
         return ""

@@ -16,6 +16,8 @@ from typing import ClassVar
 class Outcome(StrEnum):
     """The outcome of an attempt, as it is stored and counted."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every attempt
+
     DELIVERED = "delivered"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from router.delivery.lanes import Lanes, Refill, Walk
+from router.delivery.lane import Refill, Walk
+from router.delivery.lanes import Lanes
 from router.ledger.rows import FINISHED, PARKED, Body, Delivery, Failure, State
 
 KEYS = [bytes([n]) * 16 for n in range(5)]
 URGENT = {KEYS[0], KEYS[1]}
-CAPACITY, WINDOW = 2, 2
+CAPACITY, WINDOW, WIDE, SPARE = 2, 2, 4, 3
 REST = 5  # until then heads of the last owner are kept back
 
 
@@ -53,8 +54,9 @@ class LanesMachine(RuleBasedStateMachine):
     def take_over(self, inherited: list[bytes]) -> None:
         self.ledger = LedgerModel([delivery(seq, key) for seq, key in enumerate(inherited, 1)])
         self.lanes = Lanes(
-            last_seq=len(inherited), rest_until=REST, window=WINDOW, capacity=CAPACITY, page=2, body_capacity=3
-        )
+            last_seq=len(inherited), rest_until=REST, window=WINDOW, wide=WIDE, spare=SPARE, capacity=CAPACITY, page=2,
+            body_capacity=3,
+        )  # fmt: skip
         self.now = 0
         self.inherited = len(inherited)
         self.hastened: set[bytes] = set()
@@ -196,8 +198,11 @@ class LanesMachine(RuleBasedStateMachine):
         classes = [lane.urgent for lane in self.lanes._lanes.values()]
         assert self.lanes._known == {urgent: classes.count(urgent) for urgent in (True, False)}
         assert counts.lanes <= CAPACITY + 1 + len(self.frozen) + len(self.flying) + len(KEYS)
-        held = sum(len(lane.items) for lane in self.lanes._lanes.values())
-        assert held <= counts.lanes * WINDOW
+        held = [len(lane.items) for lane in self.lanes._lanes.values()]
+        assert max(held, default=0) <= WIDE
+        beyond = sum(max(0, items - WINDOW) for items in held)
+        assert beyond == self.lanes._beyond, "what is held beyond the windows is miscounted"
+        assert beyond <= SPARE
 
     def teardown(self) -> None:
         """Left alone, everything that is not parked goes out, each delivery once, in order."""

@@ -107,7 +107,7 @@ def test_a_spent_budget_is_a_dead_letter_while_others_pass() -> None:
 
 
 def test_without_budget_and_age_only_a_person_gives_an_event_up() -> None:
-    payment = replace(work(spent=9_999, attempts=9_999, first_at=1), retry=Retry(budget="none", maximal_age="none"))
+    payment = work(spent=9_999, attempts=9_999, first_at=1)._replace(retry=Retry(budget="none", maximal_age="none"))
     following = after_call(payment, Transient("busy"), facts())
     assert (following.state, following.alert) == (State.WAITING, "aging")
 

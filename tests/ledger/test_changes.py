@@ -157,6 +157,10 @@ async def test_a_lane_is_the_unfinished_of_one_key_in_one_shard(ledger):
     assert [d.seq for d in lane] == [1, 5]
     assert [d.seq for d in await ledger.read(lambda conn: store.lane(conn, place.id, key("A"), 1, 9))] == [5]
     assert [d.seq for d in await ledger.read(lambda conn: store.lane(conn, place.id, key("B"), 0, 2))] == [2, 4]
+    wanted = [(key("B"), 0, 2), (key("none"), 0, 9), (key("A"), 1, 9)]
+    found = await ledger.read(lambda conn: store.lanes(conn, place.id, wanted))
+    assert [[d.seq for d in each] for each in found] == [[2, 4], [], [5]]
+    assert found[2] == [d for d in lane if d.seq == 5]
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -74,6 +74,12 @@ async def test_a_lane_is_read_by_the_index_of_the_unfinished(aged: Aged) -> None
     assert "delivery_lane" in only
 
 
+async def test_many_lanes_are_read_by_the_index_of_the_unfinished(aged: Aged) -> None:
+    wanted = [(key(str(n)), 0, 10) for n in range(50)]
+    steps = await plan(aged.ledger, lambda conn: store.lanes(conn, aged.shard, wanted))
+    assert all("delivery_lane" in step for step in steps)
+
+
 async def test_the_step_of_a_walk_over_what_is_finished_is_by_the_index_of_the_unfinished(
     aged: Aged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
