@@ -21,6 +21,7 @@ from bench.bare_kafka import Figures, bare_loop
 from bench.bare_log import bare_log
 from bench.measure import Meter
 from bench.stages import THROUGH, Stages
+from router.assembly import build_bus, topics_of
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Recipient
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
@@ -32,7 +33,7 @@ from router.routing.table import Match, Routes, Rule
 from router.runtime import quiet_collector, run_loop
 from router.sdk import Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt
 from router.sdk.dates import local_date
-from router.service import Service, build_bus, topics_of
+from router.service import Service
 from router.settings import Settings
 from tests.parts.kafka import running_kafka
 from tests.parts.postgres import running_postgres

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from router.assembly import build_ledger, build_routes, current_routes, locals_of
 from router.delivery.calls import Recipient
 from router.doctor_bus import Finding, examine_bus, examine_lag
 from router.errors import ConfigError, LedgerError
@@ -17,7 +18,6 @@ from router.recipients import build_recipients
 from router.routing.lint import check
 from router.routing.table import Routes
 from router.sdk.outcomes import Failure
-from router.service import build_ledger, build_routes, current_routes, locals_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 

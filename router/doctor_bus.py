@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from router.assembly import build_bus, topics_of
 from router.errors import BusError
 from router.events import TopicPartition, topic_of
 from router.ledger.rows import Shard
 from router.ports import Bus, Clock, TopicSpec, TopicState
-from router.service import build_bus, topics_of
 from router.settings import Settings
 
 MOST_LATE: Final = 20  # shards looked at

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from router.assembly import build_bus, build_feed, build_registry, topics_of
 from router.clock import SystemIds
 from router.codec import Codec, PackagedSchemas
 from router.delivery.outbox import OutboxPublisher
@@ -25,7 +26,6 @@ from router.routing.agencies import Entry, Registry, shared_code
 from router.routing.live_routes import StoredRegistry
 from router.routing.registry_changes import Change, Kind, changes_between
 from router.routing.registry_records import record_of
-from router.service import build_bus, build_feed, build_registry, topics_of
 from router.settings import Settings
 
 PAGE: Final = 500  # changes in one order

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from router.assembly import topics_of
 from router.bus.embedded import EmbeddedBus
 from router.clock import SystemClock, SystemIds
 from router.doctor import _owner_key, examine
@@ -17,7 +18,6 @@ from router.ledger.engine import open_ledger
 from router.ledger.migrate import migrate_ledger
 from router.ports import TopicSpec, TopicState
 from router.sdk.testing.clock import ManualClock
-from router.service import topics_of
 from router.settings import Settings
 
 

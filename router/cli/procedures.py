@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from router.assembly import build_clockwork, build_ledger, build_library
 from router.cli import output
 from router.cli.session import (
     MISCONFIGURED,
@@ -34,7 +35,6 @@ from router.procedures.draw import as_svg, as_text
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
-from router.service import build_clockwork, build_ledger, build_library
 from router.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")

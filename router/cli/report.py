@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
+from router.assembly import build_clockwork, build_library
 from router.cli import output
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
 from router.codec import Codec, PackagedSchemas
@@ -19,7 +20,6 @@ from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports
 from router.reports.timeline import Line
-from router.service import build_clockwork, build_library
 
 R = TypeVar("R")
 ALWAYS: Final = frozenset({"group", "received", "solved", "early", "on_time", "overdue"})

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from router.assembly import locals_of
 from router.cli import output
 from router.cli.session import REFUSED, ConfigOption, JsonOption, routes_of, run, settings_of
 from router.routing.agencies import Active, Ambiguous, Dissolved, Resolution, Unknown
 from router.routing.lint import check
 from router.routing.table import Facts, Routes
-from router.service import locals_of
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from router.assembly import build_bus, build_ledger, data_directory, topics_of
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
 from router.cli.session import (
@@ -43,7 +44,7 @@ from router.owner_key import NAME as OWNER_KEY
 from router.owner_key import key_file, make_owner_key
 from router.ports import Ledger
 from router.runtime import quiet_collector, run_loop
-from router.service import Service, build_bus, build_ledger, data_directory, topics_of
+from router.service import Service
 from router.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)

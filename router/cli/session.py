@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from router.assembly import build_ledger, build_routes, current_routes, todays_view
 from router.cli import output
 from router.clock import SystemClock
 from router.codec import Codec, PackagedSchemas
@@ -25,7 +26,6 @@ from router.replay.desk import ReplayDesk
 from router.replay.edits import checked
 from router.replay.planner import Planner
 from router.routing.table import Routes
-from router.service import build_ledger, build_routes, current_routes, todays_view
 from router.settings import Settings
 
 R = TypeVar("R")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from router.assembly import build_bus, data_directory, topics_of
 from router.cli import output
 from router.clock import SystemClock, SystemIds
 from router.demo.check import Finding
@@ -21,7 +22,7 @@ from router.demo.world import World, demo_settings, demo_values
 from router.ledger.migrate import migrate_ledger
 from router.ports import Bus
 from router.runtime import quiet_collector
-from router.service import Service, build_bus, data_directory, topics_of
+from router.service import Service
 
 #: The demo happens on this day: before the reorganisation of 1 July 2025, with districts still at work.
 DAY = datetime(2025, 6, 16, 1, 0, tzinfo=UTC)

@@ -12,6 +12,7 @@ from click.testing import Result
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from router.assembly import topics_of
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
 from router.cli.main import app
@@ -23,7 +24,6 @@ from router.ledger.engine import open_ledger
 from router.ledger.migrate import migrate_ledger
 from router.ledger.query import Backlog
 from router.operations import Status
-from router.service import topics_of
 from router.settings import Settings
 
 

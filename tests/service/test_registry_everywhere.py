@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from router.assembly import build_bus, build_ledger, topics_of
 from router.clock import SystemClock, SystemIds
 from router.doctor import examine
 from router.events import AGENCY_TOPIC
 from router.registrar import Registrar
 from router.routing.agencies import Active, Entry, Registry
 from router.routing.registry_files import shipped_registry
-from router.service import Service, build_bus, build_ledger, topics_of
+from router.service import Service
 from router.settings import Settings
 from tests.parts.kafka import PartMissing, own_broker
 

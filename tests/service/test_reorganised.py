@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from router.assembly import build_bus
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Recipient
 from router.events import DOSSIER_TOPIC, ROUTER, by_partition, key_of, text_header, topic_of
@@ -25,7 +26,7 @@ from router.registrar import Registrar
 from router.routing.agencies import Code, Registry
 from router.routing.registry_files import shipped_registry
 from router.sdk import ConnectorConfig, Context, Invalid, Limits, Manifest, Operation
-from router.service import Service, build_bus
+from router.service import Service
 from router.settings import Settings
 from tests.delivery.installation import Script, Scripted
 

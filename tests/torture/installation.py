@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from router.assembly import build_bus, topics_of
 from router.clock import SystemClock
 from router.configuration import load_settings
 from router.ledger.engine import open_ledger
@@ -17,7 +18,6 @@ from router.ledger.migrate import migrate_ledger
 from router.lock import DirectoryLock
 from router.operations import Operations
 from router.ports import Ledger
-from router.service import build_bus, topics_of
 from router.settings import Settings
 from tests.parts.fault_proxy import FaultProxy
 from tests.torture.load import Load
