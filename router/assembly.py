@@ -33,6 +33,7 @@ from router.routing.registry_feed import RegistryFeed
 from router.routing.registry_files import load_registry, shipped_registry
 from router.routing.rules_file import load_rules, shipped_rules
 from router.routing.table import Match, Routes, Rule
+from router.schema_ids import load_schema_ids
 from router.sdk.dates import local_date
 from router.settings import Settings
 
@@ -62,6 +63,14 @@ def build_bus(settings: Settings, clock: Clock) -> Bus:
             key_file=section.key_file,
         )
     )
+
+
+def build_codec(settings: Settings) -> Codec:
+    """Today's schemas, and the registry ids that are configured. Raises ``ConfigError``."""
+    if settings.schemas.ids is None:
+        return Codec(PackagedSchemas())
+    ids = load_schema_ids(settings.schemas.ids)
+    return Codec(PackagedSchemas(ids.known), ids=ids.written)
 
 
 def build_ledger(settings: Settings, clock: Clock) -> Ledger:
@@ -201,7 +210,7 @@ def delivery_kit(settings: Settings, codec: Codec, clock: Clock, ids: Ids, log: 
 
 def todays_view(settings: Settings, clock: Clock, file: str, routes: Routes) -> TodaysView:
     """What this release, these routes and the configured connectors make of an event. Raises ``ConfigError``."""
-    ids, codec = SystemIds(), Codec(PackagedSchemas())
+    ids, codec = SystemIds(), build_codec(settings)
     objects = FolderObjectStore(settings.data / "objects")
     recipients = {recipient.id: recipient for recipient in build_recipients(settings, clock, ids, objects, file)}
     kit = delivery_kit(settings, codec, clock, ids, lambda _event, _facts: None)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from router.assembly import build_bus, build_feed, build_registry, topics_of
+from router.assembly import build_bus, build_codec, build_feed, build_registry, topics_of
 from router.clock import SystemIds
-from router.codec import Codec, PackagedSchemas
 from router.delivery.outbox import OutboxPublisher
 from router.delivery.ownership import Ownership
 from router.errors import ConfigError, OrderRefused
@@ -136,7 +135,7 @@ class Registrar:
         try:
             if self._settings.embedded:
                 await bus.create(topics_of(self._settings))
-            feed = build_feed(self._settings, self._clock, bus, self._ledger, Codec(PackagedSchemas()))
+            feed = build_feed(self._settings, self._clock, bus, self._ledger, build_codec(self._settings))
             outbox = OutboxPublisher(bus, self._ledger, ownership, self._clock, self._settings.bus.partitions)
             deadline = self._clock.monotonic() + ANSWER_PATIENCE
             while self._clock.monotonic() < deadline:

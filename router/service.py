@@ -14,6 +14,7 @@ import structlog
 from router.admission import admit
 from router.assembly import (
     build_bus,
+    build_codec,
     build_feed,
     build_ledger,
     build_procedures,
@@ -24,7 +25,6 @@ from router.assembly import (
     locals_of,
     topics_of,
 )
-from router.codec import Codec, PackagedSchemas
 from router.delivery.calls import Recipient
 from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
 from router.delivery.service import DeliveryService, DeliverySettings
@@ -72,7 +72,7 @@ class Service:
         self.log = structlog.get_logger("lgsp")
         self.lock = DirectoryLock(settings.data) if settings.embedded else None
         self.bus, self.ledger = bus or build_bus(settings, clock), build_ledger(settings, clock)
-        self.codec = Codec(PackagedSchemas())
+        self.codec = build_codec(settings)
         self.objects = FolderObjectStore(settings.data / "objects")
         self.recipients = [*build_recipients(settings, clock, ids, self.objects, file), *recipients]
         routes, names = build_routes(settings, clock), [recipient.id for recipient in self.recipients]

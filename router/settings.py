@@ -131,6 +131,14 @@ class ProceduresSection(Section):
     pauses: Literal["working", "calendar"] = "working"
 
 
+class SchemasSection(Section):
+    """``ids`` is a file with the ids that a schema registry gave to our schemas: what it names is written in Confluent
+    framing. Payloads in single-object encoding need none.
+    """
+
+    ids: Path | None = None
+
+
 class OperationSection(Section):
     """What an installation sets for one operation of a recipient; the rest is as the connector's manifest says."""
 
@@ -182,6 +190,7 @@ class Settings(BaseSettings):
     identity: IdentitySection = IdentitySection()
     delivery: DeliverySection = DeliverySection()
     procedures: ProceduresSection = ProceduresSection()
+    schemas: SchemasSection = SchemasSection()
     recipients: dict[RecipientId, RecipientSection] = Field(default_factory=dict)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

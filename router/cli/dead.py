@@ -10,11 +10,22 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from router.assembly import build_codec
 from router.cli import output
 from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, Reason, Recipient, Text, Type, wanted_by
 from router.cli.recipient import told
-from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
-from router.codec import Codec, PackagedSchemas
+from router.cli.session import (
+    MISCONFIGURED,
+    REFUSED,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    WhoOption,
+    ask,
+    settings_of,
+    user,
+)
+from router.codec import Codec
 from router.errors import CodecError
 from router.ledger.query import CauseGroup, DeadFilter, Named
 from router.ledger.rows import Body
@@ -126,7 +137,8 @@ def dead_show(
     shown = ask(config, look)
     if save is not None:
         _save(save, shown.editions[-1][1].value)
-    output.document(_shown(shown, full=full), as_json=json)
+    codec = build_codec(settings_of(config))
+    output.document(_shown(codec, shown, full=full), as_json=json)
 
 
 @app.command("conflicts", epilog="Example: lgsp dead conflicts --json")
@@ -203,8 +215,7 @@ def delivery_row(named: Named) -> dict[str, Any]:
     }
 
 
-def _shown(shown: Shown, *, full: bool) -> dict[str, Any]:
-    codec = Codec(PackagedSchemas())
+def _shown(codec: Codec, shown: Shown, *, full: bool) -> dict[str, Any]:
     failure = shown.named.delivery.failure
     return {
         **delivery_row(shown.named),

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from router.assembly import build_codec
 from router.cli import output
 from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, Reason, Recipient, Text, Type, wanted_by
 from router.cli.recipient import told
-from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, desk, user
-from router.codec import Codec, PackagedSchemas
+from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, desk, settings_of, user
 from router.ledger.replays import Item, Replay
 from router.operations import Answer, Operations
 from router.replay.desk import Plan, Seen
@@ -58,7 +58,7 @@ def replay_now(
         if fields:
             shown = await operations.show(names[0])
             event_type, last = shown.named.delivery.event_type, shown.editions[-1][1].value
-            given = with_fields(Codec(PackagedSchemas()), event_type, last, fields)
+            given = with_fields(build_codec(settings_of(config)), event_type, last, fields)
         return [
             await operations.replay(name, who=who or user(), why=reason, body=given, out_of_order=out_of_order)
             for name in sorted(names, key=in_lane_order)

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
-from router.assembly import build_clockwork, build_library
+from router.assembly import build_clockwork, build_codec, build_library
 from router.cli import output
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
-from router.codec import Codec, PackagedSchemas
 from router.ledger.dossiers import By
 from router.reports.dossier import Dossiers, Shown
 from router.reports.page import NATIONAL, RECEIVED, page
@@ -101,7 +100,7 @@ def show(
 
     async def ask() -> Shown | None:
         async with opened(settings) as (ledger, clock):
-            decode, clockwork = Codec(PackagedSchemas()).decode, build_clockwork(settings, clock)
+            decode, clockwork = build_codec(settings).decode, build_clockwork(settings, clock)
             return await Dossiers(ledger, build_library(settings), clockwork, decode).show(code, lang)
 
     shown = run(ask())

@@ -13,10 +13,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from router.assembly import build_ledger, build_routes, current_routes, todays_view
+from router.assembly import build_codec, build_ledger, build_routes, current_routes, todays_view
 from router.cli import output
 from router.clock import SystemClock
-from router.codec import Codec, PackagedSchemas
 from router.configuration import load_settings
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.lock import DirectoryLock
@@ -132,5 +131,5 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
         lock = DirectoryLock(settings.data) if settings.embedded else None
-        check, length = partial(checked, Codec(PackagedSchemas())), settings.ledger.lease_seconds
+        check, length = partial(checked, build_codec(settings)), settings.ledger.lease_seconds
         return await question(Operations(ledger, clock, lock, check, lease_seconds=length))
