@@ -56,10 +56,10 @@ def bugs() -> dict[str, Bug]:
     """Every planted bug, by name."""
     return {
         "position_before_ledger": Bug(position_before_ledger, frozenset({"lost"})),
-        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"})),
+        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"}), 18),
         "next_before_commit": Bug(next_before_commit, frozenset({"overtaken"})),
         "retry_to_the_back": Bug(retry_to_the_back, frozenset({"reordered", "overtaken"})),
-        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 60),
+        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 71),
         "poll_dropped": Bug(poll_dropped, frozenset({"lost"})),
         "outbox_twice": Bug(outbox_twice, frozenset({"answered twice"})),
         "window_skips_fifth": Bug(window_skips_fifth, frozenset({"overtaken", "reordered"})),
