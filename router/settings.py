@@ -63,7 +63,9 @@ class BusSection(Section):
 
 
 class LedgerSection(Section):
-    """``url`` is ``sqlite`` (a file in the data directory) or ``postgresql://user@host:port/database``."""
+    """``url`` is ``sqlite`` (a file in the data directory) or ``postgresql://user@host:port/database``. Repetitions are
+    recognised for ``recognition_days``: at least as long as the bus may bring an event again.
+    """
 
     url: Annotated[
         str,
@@ -71,6 +73,7 @@ class LedgerSection(Section):
     ] = "sqlite"
     password: Credential | None = None
     lease_seconds: Annotated[float, Field(ge=2)] = 15.0
+    recognition_days: Annotated[float, Field(gt=0)] = 90.0
 
     @field_validator("url")
     @classmethod
@@ -203,6 +206,11 @@ class Settings(BaseSettings):
                 raise at(f"recipients.{recipient}", "the name is the router's own", "another name")
         if self.embedded != (self.ledger.url == "sqlite"):
             raise at("ledger.url", "does not go with bus.url", "either embedded with sqlite, or Kafka with PostgreSQL")
+        if self.ledger.recognition_days < self.bus.retention_days:
+            expected = f"at least bus.retention_days ({self.bus.retention_days:g}), how long the bus holds events"
+            raise at(
+                "ledger.recognition_days", "is too short: what is published again would take effect twice", expected
+            )
         return self
 
     @property
