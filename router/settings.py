@@ -97,7 +97,7 @@ class HttpSection(Section):
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
-    source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 0
+    source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 200.0
 
 
 class RoutingSection(Section):
@@ -159,6 +159,9 @@ class RecipientSection(Section):
     connector: str
     concurrency: Annotated[int | None, Field(ge=1, le=1000)] = None
     rate: Annotated[float | None, Field(ge=0)] = None
+    inbound_rate: Annotated[float | None, Field(ge=0, description="requests per second it may make; 0: no limit")] = (
+        None  # as http.source_rate says
+    )
     timeout: Annotated[float | None, Field(gt=0, description="seconds; cuts every call of this recipient off")] = None
     wait_window: Annotated[float | None, Field(gt=0, description="seconds an event may wait for its dossier")] = None
     retry: dict[str, Any] = Field(default_factory=dict)

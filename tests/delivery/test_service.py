@@ -319,6 +319,7 @@ async def test_each_try_in_place_takes_its_share_of_the_rate(tmp_path: Path) -> 
     script.answers["A-0"] = [Transient("busy"), Transient("busy")]
     async with installation(tmp_path, script=script) as place:
         recipient = place.service.recipients[PARTNER]
+        await place.until(lambda: len(place.service.shards) == 2 * PARTITIONS)  # its rate is settled
         recipient.limiter = rate = Rate()  # type: ignore[assignment]
         recipient.manifest = recipient.manifest.model_copy(update={"retry": Retry(in_place=3)})
         await place.publish(*of("A", 1))
@@ -342,6 +343,7 @@ async def test_a_partner_held_while_its_turn_was_waited_for_is_not_asked_either(
         monkeypatch.setattr(recipient.connector, "check", check)
         shut = [False]
         monkeypatch.setattr(service, "_is_shut", lambda _recipient: shut[0])
+        await place.until(lambda: len(place.service.shards) == 2 * PARTITIONS)  # its rate is settled
         recipient.limiter = rate = Rate(lambda: shut.append(shut.pop() or True))  # type: ignore[assignment]
         await place.publish(*of("A", 1))
         await place.until(lambda: rate.passed == 2 and not service.dispatcher.calling)
