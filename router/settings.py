@@ -26,7 +26,9 @@ RecipientId = Annotated[
 
 
 class KafkaSection(Section):
-    """How to reach Kafka."""
+    """How to reach Kafka. A process with an ``instance`` may be away for ``session_seconds`` before its partitions of
+    the hop go to others.
+    """
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -37,6 +39,7 @@ class KafkaSection(Section):
     key_file: Path | None = None
     replication: Annotated[int, Field(ge=1)] = 3
     min_insync_replicas: Annotated[int, Field(ge=1)] = 2
+    session_seconds: Annotated[float, Field(ge=6, le=1800)] = 10.0
 
     @model_validator(mode="after")
     def _can_connect(self) -> Self:
