@@ -22,6 +22,8 @@ from tests.torture.process import ServiceProcess
 from tests.torture.storm import ROUNDS, Fault, storm
 from tests.torture.verdict import Freeze
 
+LONG = "the long run: make torture"
+
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 
@@ -60,7 +62,7 @@ async def test_bad_lines_to_all_partners(tmp_path: Path, parts: Parts) -> None:
         await storm(made, made.load(20, 15, name="L", pause=0.2), faults, seed=4)
 
 
-@pytest.mark.parametrize("fault", [killed, restarted])
+@pytest.mark.parametrize("fault", [killed, pytest.param(restarted, marks=pytest.mark.skipif(not ROUNDS, reason=LONG))])
 async def test_a_process_that_comes_back_under_its_name_moves_no_partition_of_the_other(
     tmp_path: Path, parts: Parts, fault: Callable[[ServiceProcess], Fault]
 ) -> None:
@@ -82,7 +84,7 @@ async def counted(process: ServiceProcess, metric: str) -> float:
         return float(line.split()[1])
 
 
-@pytest.mark.skipif(not ROUNDS, reason="the long run: make torture")
+@pytest.mark.skipif(not ROUNDS, reason=LONG)
 @pytest.mark.timeout(480)
 @pytest.mark.parametrize("full", ["database", "broker"])
 async def test_a_full_disk_under_database_or_broker_is_waited_out(tmp_path: Path, full: str) -> None:
