@@ -83,9 +83,9 @@ class Recipient:
         """Take a part of concurrency and rate as large as this process's part of the recipient's shards: a shard has
         one owner, so all parts together are never more than the whole. One call at a time is the least.
         """
-        part = max(1, owned) / partitions
-        self.slots = max(1, int(self.concurrency * part))
-        rate = self.rate * part
+        owned = max(1, owned)
+        self.slots = max(1, self.concurrency * owned // partitions)
+        rate = self.rate * owned / partitions
         self.limiter = AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None
 
 
