@@ -61,6 +61,7 @@ def build_bus(settings: Settings, clock: Clock) -> Bus:
             ca_file=section.ca_file,
             cert_file=section.cert_file,
             key_file=section.key_file,
+            session_timeout_ms=int(section.session_seconds * 1000),
         )
     )
 

@@ -35,6 +35,7 @@ class Metrics:
             yield CounterMetricFamily("lgsp_routed", "Events routed by the hop", value=stats.routed)
             yield CounterMetricFamily("lgsp_unroutable", "Events sent to the recipient router", value=stats.unroutable)
             yield CounterMetricFamily("lgsp_hop_failures", "Failed publishes and polls", value=stats.failures)
+            yield CounterMetricFamily("lgsp_hop_rebalances", "Assignments of partitions", value=stats.rebalances)
             yield HistogramMetricFamily(
                 "lgsp_hop_seconds",
                 "From an event's publication to the acknowledgement by its recipients' topics",

@@ -7,7 +7,7 @@ applied here, under the lease, and the answer says so.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,7 +16,7 @@ from router.delivery.accept import identity_of
 from router.delivery.commit import Group, write_group
 from router.delivery.sharing import Watch
 from router.errors import OrderRefused
-from router.events import ROUTER
+from router.events import LONGEST_VALUE, ROUTER
 from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, registry, store
 from router.ledger.conflicts import Conflict
 from router.ledger.holds import Hold, current_holds
@@ -35,6 +35,7 @@ from router.ledger.rows import (
 )
 from router.lock import DirectoryLock
 from router.ports import Clock, Ledger
+from router.replay.edits import within_limit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -84,7 +85,8 @@ class Operations:
     """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
     ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``;
     ``lease_seconds`` tells how long a living process may be silent. The answer to an order is looked for every
-    ``answer_every`` seconds.
+    ``answer_every`` seconds. ``configured`` are the recipients whose topics somebody reads (None: all that the ledger
+    knows).
     """
 
     def __init__(
@@ -96,9 +98,10 @@ class Operations:
         *,
         lease_seconds: float = 15.0,
         answer_every: float = ANSWER_PAUSE,
+        configured: Collection[str] | None = None,
     ) -> None:
         self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
-        self._lease_seconds, self._answer_every = lease_seconds, answer_every
+        self._lease_seconds, self._answer_every, self._configured = lease_seconds, answer_every, configured
 
     # Questions
 
@@ -176,21 +179,27 @@ class Operations:
     # Orders
 
     async def order(self, name: str, verb: Verb, *, who: str, why: str, out_of_order: bool = False) -> Answer:
-        """Skip, discard, restore or replay one delivery. Raises ``OrderRefused``."""
+        """Skip, discard, expire, restore or replay one delivery. Raises ``OrderRefused``."""
         return await self._on_delivery(name, verb, who=who, why=why, args={"out_of_order": out_of_order})
 
     async def replay(self, name: str, *, who: str, why: str, body: bytes | None, out_of_order: bool = False) -> Answer:
-        """Send a dead letter again, with a corrected body if one is given."""
+        """Send a dead letter again, with a corrected body if one is given. Raises ``OrderRefused``."""
         args: dict[str, object] = {"out_of_order": out_of_order}
         if body is not None:
+            within_limit(body)
             if self._check is not None:
                 self._check((await self._find(name))[1].event_type, body)
             args["body"] = b64encode(body).decode()
         return await self._on_delivery(name, Verb.REPLAY, who=who, why=why, args=args)
 
     async def redirect(self, name: str, target: str, *, who: str, why: str) -> Answer:
-        """Hand a delivery to another recipient instead; here it counts as skipped. Raises ``OrderRefused``."""
+        """Hand a delivery to another recipient instead; here it counts as skipped. Raises ``OrderRefused``, also for a
+        recipient that is not configured any more: nobody would read it.
+        """
         await self._require_recipient(target)
+        if self._configured is not None and target not in self._configured:
+            known = ", ".join(sorted(set(self._configured) - {ROUTER}))
+            raise OrderRefused(f"recipient {target} is not configured any more, nobody reads its topic ({known} are)")
         if name.split("/", 1)[0] == target:
             raise OrderRefused(f"{name} is for {target} already")
         return await self._on_delivery(name, Verb.REDIRECT, who=who, why=why, args={"to": target})
@@ -204,6 +213,8 @@ class Operations:
         found = await self._ledger.read(lambda conn: conflicts.one(conn, conflict_id))
         if found is None:
             raise OrderRefused(f"there is no conflict {conflict_id}")
+        if take and len(found.body.value) > LONGEST_VALUE:
+            raise OrderRefused(f"they are {len(found.body.value)} bytes, a message may have {LONGEST_VALUE}: drop them")
         place = next(p for p in await self._ledger.read(store.shards) if p.id == found.shard)
         verb = Verb.TAKE_CONFLICT if take else Verb.DROP_CONFLICT
         args = {"conflict": conflict_id}

@@ -8,7 +8,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 import structlog
-from aiolimiter import AsyncLimiter
 from pydantic import BaseModel, ValidationError
 
 from router.configuration import config_error
@@ -80,7 +79,7 @@ def _recipient(
         connector=connector,
         manifest=manifest,
         concurrency=section.concurrency or manifest.limits.concurrency,
-        limiter=AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None,
+        rate=rate,
         opening=opening_of(manifest, section, is_working_day),
     )
 

@@ -158,9 +158,9 @@ class Service:
         for recipient in self.recipients:
             await recipient.connector.open()
             stack.push_async_callback(recipient.connector.close)
-        limits = Limits(
-            self.clock, rate=self.settings.http.source_rate, in_flight=self.settings.http.requests_in_flight
-        )
+        http, sections = self.settings.http, self.settings.recipients.items()
+        rates = {name: each.inbound_rate for name, each in sections if each.inbound_rate is not None}
+        limits = Limits(self.clock, rate=http.source_rate, in_flight=http.requests_in_flight, rates=rates)
         connectors = {recipient.id: recipient.connector for recipient in self.recipients}
         receiving = "ingress" in self.settings.roles
         hooks = webhook_routes(connectors, self.intake.receive, limits, self._now) if receiving else []

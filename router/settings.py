@@ -26,7 +26,9 @@ RecipientId = Annotated[
 
 
 class KafkaSection(Section):
-    """How to reach Kafka."""
+    """How to reach Kafka. A process with an ``instance`` may be away for ``session_seconds`` before its partitions of
+    the hop go to others.
+    """
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -37,6 +39,7 @@ class KafkaSection(Section):
     key_file: Path | None = None
     replication: Annotated[int, Field(ge=1)] = 3
     min_insync_replicas: Annotated[int, Field(ge=1)] = 2
+    session_seconds: Annotated[float, Field(ge=6, le=1800)] = 10.0
 
     @model_validator(mode="after")
     def _can_connect(self) -> Self:
@@ -63,7 +66,9 @@ class BusSection(Section):
 
 
 class LedgerSection(Section):
-    """``url`` is ``sqlite`` (a file in the data directory) or ``postgresql://user@host:port/database``."""
+    """``url`` is ``sqlite`` (a file in the data directory) or ``postgresql://user@host:port/database``. Repetitions are
+    recognised for ``recognition_days``: at least as long as the bus may bring an event again.
+    """
 
     url: Annotated[
         str,
@@ -71,6 +76,7 @@ class LedgerSection(Section):
     ] = "sqlite"
     password: Credential | None = None
     lease_seconds: Annotated[float, Field(ge=2)] = 15.0
+    recognition_days: Annotated[float, Field(gt=0)] = 90.0
 
     @field_validator("url")
     @classmethod
@@ -94,7 +100,7 @@ class HttpSection(Section):
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     requests_in_flight: Annotated[int, Field(ge=1)] = 256
-    source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 0
+    source_rate: Annotated[float, Field(ge=0, description="requests per second and source; 0: no limit")] = 200.0
 
 
 class RoutingSection(Section):
@@ -156,6 +162,9 @@ class RecipientSection(Section):
     connector: str
     concurrency: Annotated[int | None, Field(ge=1, le=1000)] = None
     rate: Annotated[float | None, Field(ge=0)] = None
+    inbound_rate: Annotated[float | None, Field(ge=0, description="requests per second it may make; 0: no limit")] = (
+        None  # as http.source_rate says
+    )
     timeout: Annotated[float | None, Field(gt=0, description="seconds; cuts every call of this recipient off")] = None
     wait_window: Annotated[float | None, Field(gt=0, description="seconds an event may wait for its dossier")] = None
     retry: dict[str, Any] = Field(default_factory=dict)
@@ -203,6 +212,11 @@ class Settings(BaseSettings):
                 raise at(f"recipients.{recipient}", "the name is the router's own", "another name")
         if self.embedded != (self.ledger.url == "sqlite"):
             raise at("ledger.url", "does not go with bus.url", "either embedded with sqlite, or Kafka with PostgreSQL")
+        if self.ledger.recognition_days < self.bus.retention_days:
+            expected = f"at least bus.retention_days ({self.bus.retention_days:g}), how long the bus holds events"
+            raise at(
+                "ledger.recognition_days", "is too short: what is published again would take effect twice", expected
+            )
         return self
 
     @property

@@ -65,6 +65,13 @@ def test_an_embedded_bus_goes_with_sqlite_only(tmp_path):
         load_settings(written(tmp_path, "[ledger]\nurl = 'postgresql://lgsp@localhost/lgsp'"))
 
 
+def test_recognition_lasts_at_least_as_long_as_the_bus_keeps_events(tmp_path):
+    with pytest.raises(ConfigError, match=r"ledger\.recognition_days.*bus\.retention_days"):
+        load_settings(written(tmp_path, "[bus]\nretention_days = 120"))
+    text = "[bus]\nretention_days = 120\n[ledger]\nrecognition_days = 120"
+    assert load_settings(written(tmp_path, text)).ledger.recognition_days == 120
+
+
 def test_a_secret_is_neither_in_an_error_nor_in_a_repr(tmp_path, monkeypatch):
     monkeypatch.setenv("LGSP_LEDGER__PASSWORD", "tuyệt-mật")
     assert "tuyệt-mật" not in repr(load_settings(None))

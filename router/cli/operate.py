@@ -108,6 +108,12 @@ def discard(names: Names, reason: ReasonOption, who: WhoOption = "", config: Con
     _ordered(config, names, Verb.DISCARD, reason, who)
 
 
+@app.command(epilog='Example: lgsp expire land-h39/1/88 --reason "đã quá hạn, dân rút hồ sơ"')
+def expire(names: Names, reason: ReasonOption, who: WhoOption = "", config: ConfigOption = None) -> None:
+    """Give deliveries up because their time is over; later events of their dossiers go on, restore can take it back."""
+    _ordered(config, names, Verb.EXPIRE, reason, who)
+
+
 @app.command(epilog='Example: lgsp redirect one-stop-h39/2/17 one-stop-h53 --reason "đã sáp nhập"')
 def redirect(
     name: Name,

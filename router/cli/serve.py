@@ -31,6 +31,8 @@ from router.cli.session import (
     user,
 )
 from router.clock import SystemClock, SystemIds
+from router.delivery.accept import identity_of
+from router.delivery.single import single_handed
 from router.doctor import examine
 from router.errors import ConfigError
 from router.events import TopicPartition, topic_of
@@ -211,21 +213,25 @@ def purge(
     config: ConfigOption = None,
 ) -> None:
     """Remove finished deliveries, attempts and recognition rows by age, and log records all have passed. What is gone
-    cannot be shown or restored any more; recognition is kept for 90 days whatever is said here.
+    cannot be shown or restored any more; recognition is kept for ledger.recognition_days whatever is said here.
     """
     before = SystemClock().now() - int(older_than * DAY)
-    if older_than * DAY < purging.WINDOW:
-        days = purging.WINDOW // DAY
-        output.error(f"lgsp: younger than the {days} days of recognition: no trace will be left of what may come again")
 
     async def work() -> dict[str, int]:
         settings = settings_of(config)
-        clock = SystemClock()
+        clock, days = SystemClock(), settings.ledger.recognition_days
+        window = int(days * DAY)
+        if older_than < days:
+            output.error(f"lgsp: below the {days:g} days of recognition: no trace will be left of what may come again")
         async with opened(settings) as (ledger, _):
             if dry_run:
                 return await purging.counted(ledger, before=before)
-            await purging.announce(ledger, before=before, now=clock.now(), who=who or user(), why=reason)
-            removed = await purging.purge(ledger, before=before)
+            process, length = str(SystemIds().new()), settings.ledger.lease_seconds
+            async with single_handed(ledger, clock, process, purging.LEASE, lease_seconds=length) as turn:
+                await purging.announce(ledger, before=before, now=clock.now(), who=who or user(), why=reason)
+                removed = await purging.purge(
+                    ledger, turn, before=before, now=clock.now(), window=window, identity_of=identity_of
+                )
             bus = build_bus(settings, clock)
             if isinstance(bus, EmbeddedBus):
                 removed["records"] = await _purge_log(bus, ledger, clock)

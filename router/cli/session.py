@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from router.assembly import build_codec, build_ledger, build_routes, current_routes, todays_view
+from router.assembly import build_codec, build_ledger, build_routes, current_routes, locals_of, todays_view
 from router.cli import output
 from router.clock import SystemClock
 from router.configuration import load_settings
@@ -132,4 +132,5 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     async with opened(settings) as (ledger, clock):
         lock = DirectoryLock(settings.data) if settings.embedded else None
         check, length = partial(checked, build_codec(settings)), settings.ledger.lease_seconds
-        return await question(Operations(ledger, clock, lock, check, lease_seconds=length))
+        configured = {*settings.recipients, *locals_of(settings)}
+        return await question(Operations(ledger, clock, lock, check, lease_seconds=length, configured=configured))

@@ -54,16 +54,39 @@ class NotStarted(Exception):
 
 @dataclass(slots=True)
 class Recipient:
-    """A configured recipient as this process runs it."""
+    """A configured recipient as this process runs it.
+
+    ``concurrency`` calls at once and ``rate`` calls a second (0: no limit) are what all processes together may make;
+    ``slots`` and ``limiter`` are this process's part.
+    """
 
     id: str
     connector: Connector[Any]
     manifest: Manifest
     concurrency: int
-    limiter: AsyncLimiter | None = None
+    rate: float = 0.0
     opening: Opening = ALWAYS
     health: Health = field(default_factory=Health)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    slots: int = field(init=False)
+    limiter: AsyncLimiter | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share(1, 1)
+
+    @property
+    def ordinary(self) -> int:
+        """How many of the slots serve any lane; the others are kept for urgent ones."""
+        return self.slots - min(self.manifest.limits.urgent_reserved, self.slots - 1)
+
+    def share(self, owned: int, partitions: int) -> None:
+        """Take a part of concurrency and rate as large as this process's part of the recipient's shards: a shard has
+        one owner, so all parts together are never more than the whole. One call at a time is the least.
+        """
+        owned = max(1, owned)
+        self.slots = max(1, self.concurrency * owned // partitions)
+        rate = self.rate * owned / partitions
+        self.limiter = AsyncLimiter(max(1.0, rate), max(1.0, rate) / rate) if rate else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,32 +77,38 @@ class Found(NamedTuple):
 class Dispatcher:
     """The slots of all recipients of this process."""
 
-    def __init__(self, ledger: Ledger, kit: Kit, desk: Desk) -> None:
-        self._ledger, self._kit, self._desk = ledger, kit, desk
+    def __init__(self, ledger: Ledger, kit: Kit, desk: Desk, partitions: int) -> None:
+        self._ledger, self._kit, self._desk, self._partitions = ledger, kit, desk, partitions
         self._shards: dict[str, deque[Owned]] = {}
-        self._recipients: list[Recipient] = []
+        self._recipients: dict[str, Recipient] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._stopping = False
         self.calling = 0
 
     def start(self, recipients: Iterable[Recipient]) -> None:
-        """Open the slots. The last ``urgent_reserved`` ones of a recipient serve urgent lanes only."""
-        self._recipients = list(recipients)
-        for recipient in self._recipients:
-            self._shards.setdefault(recipient.id, deque())
-            reserved = min(recipient.manifest.limits.urgent_reserved, recipient.concurrency - 1)
-            for slot in range(recipient.concurrency):
-                urgent_only = slot >= recipient.concurrency - reserved
-                self._slots.append(asyncio.create_task(self._slot(recipient, urgent_only=urgent_only)))
+        """Open the slots. Of those that a recipient has here the last ``urgent_reserved`` serve urgent lanes only."""
+        for recipient in recipients:
+            self._recipients[recipient.id] = recipient
+            self._shared(recipient.id)
+            for number in range(recipient.concurrency):
+                self._slots.append(asyncio.create_task(self._slot(recipient, number)))
 
     def add(self, owned: Owned) -> None:
         """A shard was taken over."""
         self._shards.setdefault(owned.shard.recipient, deque()).append(owned)
+        self._shared(owned.shard.recipient)
 
     def remove(self, owned: Owned) -> None:
         """A shard was lost, or is read again."""
         shards = self._shards[owned.shard.recipient]
         self._shards[owned.shard.recipient] = deque(other for other in shards if other is not owned)
+        self._shared(owned.shard.recipient)
+
+    def _shared(self, recipient: str) -> None:
+        """Rate and slots follow this process's part of the shards."""
+        shards = self._shards.setdefault(recipient, deque())
+        if recipient in self._recipients:
+            self._recipients[recipient].share(len(shards), self._partitions)
 
     def check(self) -> None:
         """Raise what a slot ended with: a slot that is gone would leave its lane waiting for ever."""
@@ -113,7 +119,7 @@ class Dispatcher:
     async def stop(self, grace: float) -> bool:
         """Start no call; let running ones end within ``grace`` seconds. True if none was cut off."""
         self._stopping = True
-        for recipient in self._recipients:
+        for recipient in self._recipients.values():
             recipient.wake.set()  # idle slots see that it is over
         if self._slots:
             await asyncio.wait(self._slots, timeout=grace)
@@ -123,9 +129,10 @@ class Dispatcher:
         await asyncio.gather(*self._slots, return_exceptions=True)
         return clean
 
-    async def _slot(self, recipient: Recipient, *, urgent_only: bool) -> None:
+    async def _slot(self, recipient: Recipient, number: int) -> None:
         while not self._stopping:
-            found = self._take(recipient, urgent_only=urgent_only)
+            mine = number < recipient.slots
+            found = self._take(recipient, urgent_only=number >= recipient.ordinary) if mine else None
             if found is None:
                 recipient.wake.clear()
                 await recipient.wake.wait()

@@ -8,7 +8,6 @@ dead-lettered, however long it lasts. The first success opens it again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -117,6 +116,7 @@ class Health:
     _called: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _succeeded: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _failing: OrderedDict[bytes, int] = field(default_factory=OrderedDict)  # since the last success
+    _failing_since: int = 0  # the first failure since then; its lane may be forgotten when very many fail
 
     def may_call(self, now: int) -> bool:
         """Whether calls may start, as far as partner and operators are concerned."""
@@ -155,8 +155,10 @@ class Health:
             if self.condition is WORKING:
                 return
         elif signal is Signal.FAILS and key not in self._failing:
+            if not self._failing:
+                self._failing_since = now
             _touch(self._failing, key, now)
-        self._judge(Evidence(now, signal, len(self._failing), _first(self._failing.values()), probe, reason, jitter))
+        self._judge(Evidence(now, signal, len(self._failing), self._failing_since, probe, reason, jitter))
 
     def probed(self, now: int, *, answers: bool, reason: str, jitter: float) -> None:
         """The partner was asked whether it answers at all: *no* counts as a failed probe, *yes* is not yet proof."""
@@ -203,7 +205,3 @@ def _touch(seen: OrderedDict[bytes, int], key: bytes, now: int) -> None:
     seen.move_to_end(key)
     if len(seen) > REMEMBERED:
         seen.popitem(last=False)
-
-
-def _first(times: Iterable[int]) -> int:
-    return next(iter(times), 0)

@@ -78,7 +78,7 @@ class DeliveryService:
         self.tally = Tally()
         self._contents = Contents()
         self.outbox = OutboxPublisher(bus, ledger, ownership, self._clock, settings.partitions)
-        self.dispatcher = Dispatcher(ledger, kit, self)
+        self.dispatcher = Dispatcher(ledger, kit, self, settings.partitions)
         self._local = LocalDispatcher(ledger, kit, self, {each.id: each for each in local})
         self._feed = Feed(bus)
         longest = {r.id: max((op.timeout for op in r.manifest.operations), default=0.0) for r in recipients}

@@ -13,6 +13,7 @@ from router.events import (
     LGSP_DETAIL,
     LGSP_REASON,
     LGSP_REFERENCE,
+    LONGEST_VALUE,
     POISON,
     REFERENCE_SEPARATOR,
     ROUTER,
@@ -30,6 +31,7 @@ ALLOWED: Final[Mapping[Verb, frozenset[State]]] = {
     Verb.REPLAY: PARKED,
     Verb.SKIP: PARKED | {State.WAITING},
     Verb.DISCARD: PARKED | {State.WAITING},
+    Verb.EXPIRE: PARKED | {State.WAITING},
     Verb.RESTORE: frozenset({State.SKIPPED, State.DISCARDED, State.EXPIRED}),
     Verb.REDIRECT: PARKED | {State.WAITING},
 }
@@ -37,6 +39,7 @@ _TARGET: Final = {
     Verb.REDIRECT: State.SKIPPED,
     Verb.SKIP: State.SKIPPED,
     Verb.DISCARD: State.DISCARDED,
+    Verb.EXPIRE: State.EXPIRED,
     Verb.RESTORE: State.DEAD,
     Verb.REPLAY: State.WAITING,
 }
@@ -72,6 +75,8 @@ def judge(order: Order, situation: Situation, *, now: int) -> Verdict:
     if refusal or delivery is None:
         return Verdict(None, refusal or "no such delivery")
     body = _edited(order, situation.body)
+    if refusal := _too_long(order, situation, body):
+        return Verdict(None, refusal)
     change = Transition(
         shard=delivery.shard,
         seq=delivery.seq,
@@ -138,6 +143,16 @@ def _refusal(order: Order, situation: Situation) -> str:
     if order.verb is Verb.RESTORE and situation.later_out and not out_of_order:
         return "later events of this dossier went out already: say --out-of-order to send it behind them"
     return ""
+
+
+def _too_long(order: Order, situation: Situation, edited: Body | None) -> str:
+    """What is published must fit a message; other producers may have sent more than the router takes."""
+    published = order.verb is Verb.REDIRECT or (order.verb is Verb.REPLAY and situation.recipient == ROUTER)
+    sent = edited or (situation.body if published else None)
+    if sent is None or len(sent.value) <= LONGEST_VALUE:
+        return ""
+    found = f"its body has {len(sent.value)} bytes, a message may have {LONGEST_VALUE}"
+    return f"{found}: it cannot be redirected" if order.verb is Verb.REDIRECT else f"{found}: give a shorter one"
 
 
 def _may_be_taken(delivery: Delivery) -> bool:

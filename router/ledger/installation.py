@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from router.errors import ConfigError
 from router.ledger.tables import installation
-from router.ledger.upsert import insert_new
+from router.ledger.upsert import insert_new, put
 
 PARTITIONS = "partitions"
 
@@ -17,3 +17,13 @@ def require_partitions(conn: Connection, partitions: int) -> None:
     known = conn.execute(select(installation.c.value).where(installation.c.name == PARTITIONS)).scalar_one()
     if int(known) != partitions:
         raise ConfigError(f"the installation has {known} partitions", key="bus.partitions", expected=known)
+
+
+def mark(conn: Connection, name: str, value: str) -> None:
+    """Note how far something is that is done once for the whole installation."""
+    put(conn, installation, {"name": name, "value": value})
+
+
+def marked(conn: Connection, name: str) -> str | None:
+    """What was noted; None: nothing yet."""
+    return conn.execute(select(installation.c.value).where(installation.c.name == name)).scalar()

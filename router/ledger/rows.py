@@ -216,6 +216,7 @@ class Verb(StrEnum):
     REPLAY = "replay"  # delivery: send again; ``args.body`` (base64) and ``args.headers`` edit it first
     SKIP = "skip"
     DISCARD = "discard"
+    EXPIRE = "expire"
     RESTORE = "restore"
     REDIRECT = "redirect"  # delivery: to another recipient, ``args.to``
     TAKE_CONFLICT = "take_conflict"  # ``args.conflict``: deliver the other bytes as an event of its own

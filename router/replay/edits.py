@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from router.codec import Codec
 from router.errors import CodecError, OrderRefused
+from router.events import LONGEST_VALUE
 from router.sdk.records import RECORDS
 from schemas.catalogue import EVENT_TYPES
 
@@ -23,7 +24,10 @@ class Change(NamedTuple):
 
 
 def checked(codec: Codec, event_type: str, payload: bytes) -> Mapping[str, Any]:
-    """The record of a corrected payload. Raises ``OrderRefused`` naming what breaks schema or contract."""
+    """The record of a corrected payload. Raises ``OrderRefused`` naming what breaks schema or contract, and for a
+    payload longer than the bus takes.
+    """
+    within_limit(payload)
     try:
         record = codec.decode(payload)
         codec.encode(event_type, record)
@@ -38,6 +42,15 @@ def checked(codec: Codec, event_type: str, payload: bytes) -> Mapping[str, Any]:
             place = ".".join(map(str, first["loc"]))
             raise OrderRefused(f"the corrected body breaks its contract: {place}: {first['msg']}") from None
     return record
+
+
+def within_limit(payload: bytes) -> None:
+    """Raises ``OrderRefused`` for a payload longer than the bus takes: it could not be published again."""
+    if len(payload) > LONGEST_VALUE:
+        raise OrderRefused(
+            f"the corrected body has {len(payload)} bytes, a message may have {LONGEST_VALUE}:"
+            " what is long belongs into an attachment"
+        )
 
 
 def with_fields(codec: Codec, event_type: str, payload: bytes, fields: Sequence[str]) -> bytes:

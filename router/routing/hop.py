@@ -52,6 +52,7 @@ class HopStats(NamedTuple):
     polls: int
     failures: int
     rebuilds: int
+    rebalances: int
 
 
 class _Flight(NamedTuple):
@@ -79,7 +80,7 @@ class Hop:
         self._generation = 0
         self._stopping = self._torn = False
         self._next_commit = self._progress = 0.0
-        self._polls = self._failures = self._rebuilds = 0
+        self._polls = self._failures = self._rebuilds = self._rebalances = 0
 
     async def run(self) -> None:
         """Route until ``stop``; broker troubles are waited out."""
@@ -102,7 +103,9 @@ class Hop:
     def stats(self) -> HopStats:
         """Counters."""
         decider = self._decider
-        return HopStats(decider.routed, decider.unroutable, self._polls, self._failures, self._rebuilds)
+        return HopStats(
+            decider.routed, decider.unroutable, self._polls, self._failures, self._rebuilds, self._rebalances
+        )
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         """Records not yet routed and committed, by input partition."""
@@ -126,6 +129,7 @@ class Hop:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """New partitions start at their last commit; what a poll under way holds of them is read again."""
         self._generation += 1
+        self._rebalances += 1
 
     # Inside
 

@@ -72,7 +72,7 @@ def test_an_order_without_a_running_process_is_applied_by_the_command(played: Pa
     assert "applied here" in lgsp(played, "recipient", "resume", "tax-h39", "--reason", "xong")
 
 
-@pytest.mark.parametrize("word", ["replay", "skip", "discard", "restore"])
+@pytest.mark.parametrize("word", ["replay", "skip", "discard", "expire", "restore"])
 def test_an_unknown_delivery_is_refused_with_exit_1(played: Path, word: str) -> None:
     assert "refused" in lgsp(played, word, "tax-h39/0/99999", "--reason", "thử", code=1)
 

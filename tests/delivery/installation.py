@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from router.bus.embedded import EmbeddedBus
 from router.clock import SystemClock, SystemIds
@@ -169,27 +170,30 @@ async def installation(
     clock: Clock | None = None,
     opening: Opening = ALWAYS,
     local: Sequence[LocalRecipient] = (),
+    beside: Mapping[str, Script] = MappingProxyType({}),
 ) -> AsyncIterator[Installation]:
-    """Run delivery over ``folder``; leaving stops it."""
+    """Run delivery over ``folder``; leaving stops it. ``beside`` the partner there may be others, by name."""
     clock, ids = clock or SystemClock(), SystemIds()
     script = script or Script()
     url = url or f"sqlite:///{folder / 'ledger.db'}"
     await migrate_ledger(url, None)
     bus, ledger = EmbeddedBus(folder / "bus.db", clock), open_ledger(url, clock, lease_seconds=2.0)
     await bus.open()
-    names = [PARTNER, ROUTER, *(each.id for each in local)]
+    names = [PARTNER, ROUTER, *beside, *(each.id for each in local)]
     topics = [*INPUT_TOPICS, *map(topic_of, names), DEAD_LETTER_TOPIC]
     await bus.create([TopicSpec(name, PARTITIONS) for name in topics])
     await ledger.open()
     for name in names:
         await ledger.write(lambda conn, recipient=name: store.register_shards(conn, recipient, PARTITIONS))
-    connector = Scripted(ConnectorConfig(), Context(PARTNER, clock, ids, FolderObjectStore(folder / "objects")))
-    connector.script, connector.manifest = script, manifest(idempotency)
+    recipients = []
+    for name, played in {PARTNER: script, **beside}.items():
+        connector = Scripted(ConnectorConfig(), Context(name, clock, ids, FolderObjectStore(folder / "objects")))
+        connector.script, connector.manifest = played, manifest(idempotency)
+        recipients.append(Recipient(name, connector, connector.manifest, 4, opening=opening))
     kit = Kit(clock, ids, lambda payload: {}, lambda record: b"reply", lambda source: source)
     ownership = Ownership(ledger, clock, str(ids.new()), length=2.0, exclusive=url.startswith("sqlite"))
-    recipient = Recipient(PARTNER, connector, connector.manifest, 4, opening=opening)
     settings = DeliverySettings(PARTITIONS, grace=grace)
-    service = DeliveryService(bus, ledger, ownership, [recipient], kit, settings=settings, local=local)
+    service = DeliveryService(bus, ledger, ownership, recipients, kit, settings=settings, local=local)
     running = asyncio.create_task(service.run())
     try:
         yield Installation(bus, ledger, service, script, Operations(ledger, clock, None))

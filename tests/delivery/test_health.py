@@ -11,6 +11,7 @@ from router.delivery.health import (
     LANES_TO_JUDGE,
     LONG_REST,
     LONGEST_PAUSE,
+    REMEMBERED,
     SECOND,
     SILENCE,
     SILENT_FOR,
@@ -229,6 +230,15 @@ def test_a_long_silence_of_too_few_dossiers_to_tell_was_an_outage_too() -> None:
         assert opened(health, KEYS[1], NOW + hour * 600 * SECOND, Outcome.UNCLASSIFIED) == NOW
     then = NOW + 10 * 600 * SECOND
     assert opened(health, KEYS[0], then) == then
+
+
+def test_however_many_dossiers_fail_at_once_an_outage_is_told_from_its_beginning() -> None:
+    """More of them than are remembered, within the time that an outage takes to be told."""
+    health, many = Health(), 5 * REMEMBERED
+    for n in range(many):
+        now = NOW + 2 * SILENT_FOR * n // many
+        health.saw(n.to_bytes(16), now, Outcome.TRANSIENT, reason="connect", probe=False, jitter=0.5)
+        assert health.condition.down is (now - NOW >= SILENT_FOR)
 
 
 def test_one_dossier_that_fails_among_others_that_pass_grows_old() -> None:

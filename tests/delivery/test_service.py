@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from router.delivery.outcome import Next, Work, accepted
 from router.errors import OrderRefused
 from router.events import DEAD_LETTER_TOPIC, TopicPartition, by_partition, header, topic_of
 from router.ledger.query import DeadFilter
 from router.ledger.rows import Verb
+from router.ledger.tables import audit
 from router.sdk import Checked, Event, Invalid, Receipt, Rejected, Retry, Transient, Unauthorised, Uncertain
 from tests.delivery.installation import PARTITIONS, PARTNER, Script, installation, message
 
@@ -80,6 +82,29 @@ async def test_a_skipped_delivery_lets_its_dossier_go_on_and_can_be_restored_onl
         assert not refused.result.applied
         assert "out-of-order" in refused.result.text
         assert (await place.operations.order(name, Verb.RESTORE, out_of_order=True, **WHO)).result.applied
+        await place.settled("A-0", "dead")
+
+
+@pytest.mark.parametrize("answer", [Invalid("contract"), Uncertain("cut", "đứt")])
+async def test_a_person_can_let_what_is_dead_or_uncertain_expire_and_take_it_back(
+    tmp_path: Path, answer: Exception
+) -> None:
+    script = Script()
+    script.answers["A-0"] = [answer]
+    async with installation(tmp_path, script=script, idempotency="none") as place:
+        await place.publish(*of("A", 2))
+        name, _ = await place.settled("A-0", "dead", "uncertain")
+        answered = await place.operations.order(name, Verb.EXPIRE, **WHO)
+        assert (answered.result.applied, answered.result.text[-7:]) == (True, "expired")
+        await place.settled("A-1", "delivered")
+        assert script.taken == ["A-1"]
+        told = await place.ledger.read(
+            lambda conn: conn.execute(select(audit.c.verb, audit.c.who, audit.c.target)).all()
+        )
+        assert [tuple(row) for row in told] == [("expire", WHO["who"], name)]
+        assert not (await place.operations.order(name, Verb.EXPIRE, **WHO)).result.applied
+        restored = await place.operations.order(name, Verb.RESTORE, out_of_order=True, **WHO)
+        assert restored.result.applied
         await place.settled("A-0", "dead")
 
 
@@ -294,6 +319,7 @@ async def test_each_try_in_place_takes_its_share_of_the_rate(tmp_path: Path) -> 
     script.answers["A-0"] = [Transient("busy"), Transient("busy")]
     async with installation(tmp_path, script=script) as place:
         recipient = place.service.recipients[PARTNER]
+        await place.until(lambda: len(place.service.shards) == 2 * PARTITIONS)  # its rate is settled
         recipient.limiter = rate = Rate()  # type: ignore[assignment]
         recipient.manifest = recipient.manifest.model_copy(update={"retry": Retry(in_place=3)})
         await place.publish(*of("A", 1))
@@ -317,6 +343,7 @@ async def test_a_partner_held_while_its_turn_was_waited_for_is_not_asked_either(
         monkeypatch.setattr(recipient.connector, "check", check)
         shut = [False]
         monkeypatch.setattr(service, "_is_shut", lambda _recipient: shut[0])
+        await place.until(lambda: len(place.service.shards) == 2 * PARTITIONS)  # its rate is settled
         recipient.limiter = rate = Rate(lambda: shut.append(shut.pop() or True))  # type: ignore[assignment]
         await place.publish(*of("A", 1))
         await place.until(lambda: rate.passed == 2 and not service.dispatcher.calling)

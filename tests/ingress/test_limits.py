@@ -47,6 +47,19 @@ def test_one_source_over_its_rate_does_not_touch_another() -> None:
     ask(limits, "b")
 
 
+async def test_a_source_may_have_a_rate_of_its_own() -> None:
+    clock = ManualClock()
+    limits = Limits(clock, rate=2.0, in_flight=8, rates={"portal": 5.0, "trusted": 0.0})
+    for source, most in (("portal", 5), ("one-stop", 2)):
+        for _ in range(most):
+            ask(limits, source)
+        with pytest.raises(TooMany) as refused:
+            ask(limits, source)
+        assert refused.value.retry_after == pytest.approx(1 / most)
+    for _ in range(1000):
+        ask(limits, "trusted")
+
+
 def test_no_rate_means_no_limit() -> None:
     limits = Limits(ManualClock(), rate=0, in_flight=1)
     for _ in range(1000):

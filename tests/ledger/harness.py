@@ -8,10 +8,22 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from router.ledger import store
+from router.ledger import leases, purge, store
 from router.ledger.engine import SqliteLedger, open_ledger
 from router.ledger.migrate import migrate_ledger
-from router.ledger.rows import Accepted, Arrival, Attempt, Body, Delivery, Emission, Failure, Shard, State, Transition
+from router.ledger.rows import (
+    Accepted,
+    Arrival,
+    Attempt,
+    Body,
+    Delivery,
+    Emission,
+    Failure,
+    Lease,
+    Shard,
+    State,
+    Transition,
+)
 from router.ports import Clock, Ledger
 from router.sdk.testing.clock import ManualClock
 
@@ -20,6 +32,7 @@ PARTITIONS = 2
 NOW = 1_750_000_000_000_000
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+WINDOW = 90 * DAY
 HEADERS = (("ce_id", b"1"), ("ce_source", b"one-stop-h39"), ("lgsp_digest", b"\x00\xff" * 8))
 
 
@@ -111,6 +124,25 @@ async def change(ledger: Ledger, seq: int, state: State, **changes: Any) -> Tran
     made = Transition(now.shard, seq, now.version, state, **changes)
     await ledger.write(lambda conn: store.apply(conn, [made]))
     return made
+
+
+async def purged(ledger: Ledger, *, before: int, window: int = WINDOW) -> dict[str, int]:
+    """Purge what was finished before a moment, which is also now, under the lease."""
+
+    def take(conn: Any) -> Lease | None:
+        leases.ensure(conn, [purge.LEASE])
+        return leases.take(conn, purge.LEASE, "operator", leases.leases(conn)[purge.LEASE].epoch)
+
+    lease = await ledger.write(take)
+    assert lease is not None
+
+    async def turn() -> Lease:
+        return lease
+
+    def identity_of(_source: bytes, event_id: bytes) -> bytes:
+        return hashed(event_id)
+
+    return await purge.purge(ledger, turn, before=before, now=before, window=window, identity_of=identity_of)
 
 
 def failure(reason: str = "bad_request", **changes: Any) -> Failure:

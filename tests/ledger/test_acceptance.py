@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from router.errors import RowRefused, StalePosition
 from router.events import ROUTER
-from router.ledger import purge, query, store
+from router.ledger import query, store
 from router.ledger.rows import Accepted, Body, State, Verdict
 from tests.ledger.harness import (
     HEADERS,
@@ -21,6 +21,7 @@ from tests.ledger.harness import (
     failure,
     in_memory,
     key,
+    purged,
     shard,
 )
 
@@ -197,7 +198,7 @@ async def test_what_was_purged_at_router_and_comes_again_is_shown_again(ledger):
     await at_router(ledger)
     await accept(ledger, dead(0), recipient=ROUTER)
     await change(ledger, 1, State.DELIVERED, recipient=ROUTER, last_at=NOW)
-    await purge.purge(ledger, before=NOW + 1)
+    await purged(ledger, before=NOW + 1)
     again = [dead(1, event_id="event-0"), dead(2, event_id="event-0")]
     assert await accept(ledger, *again, recipient=ROUTER) == [Accepted(Verdict.NEW, 2), Accepted(Verdict.REPEATED, 0)]
     assert (await delivery(ledger, 2, recipient=ROUTER)).state is State.DEAD

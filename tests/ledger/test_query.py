@@ -19,6 +19,7 @@ from tests.ledger.harness import (
     NOW,
     RECIPIENT,
     SECOND,
+    WINDOW,
     accept,
     arrival,
     attempt,
@@ -29,6 +30,7 @@ from tests.ledger.harness import (
     hashed,
     in_memory,
     key,
+    purged,
 )
 
 
@@ -191,7 +193,7 @@ async def test_purge_removes_what_finished_before_with_its_body_and_attempts(led
     await change(ledger, 1, State.DELIVERED, last_at=NOW + SECOND, attempt=attempt())
     await change(ledger, 2, State.DELIVERED, last_at=NOW + DAY, attempt=attempt())
     await change(ledger, 3, State.SKIPPED)
-    removed = await purge.purge(ledger, before=NOW + DAY)
+    removed = await purged(ledger, before=NOW + DAY)
     assert removed == {"deliveries": 2, "recognition": 0}
     assert await counts(ledger) == [2, 1, 4]
     for seq in (2, 4):
@@ -204,7 +206,7 @@ async def test_purge_keeps_the_unfinished_and_their_recognition_however_old(stat
         await ledger.write(lambda conn: store.register_shards(conn, RECIPIENT, 1))
         await accept(ledger, arrival(0))
         await change(ledger, 1, state, last_at=NOW)
-        removed = await purge.purge(ledger, before=NOW + 1_000 * DAY)
+        removed = await purged(ledger, before=NOW + 1_000 * DAY)
         gone = 1 if state in FINISHED else 0
         assert removed == {"deliveries": gone, "recognition": gone}
         again = await accept(ledger, arrival(1, event_id="event-0"))
@@ -214,10 +216,10 @@ async def test_purge_keeps_the_unfinished_and_their_recognition_however_old(stat
 async def test_recognition_outlives_its_purged_delivery_for_the_whole_window(ledger):
     await accept(ledger, arrival(0))
     await change(ledger, 1, State.DELIVERED, last_at=NOW)
-    assert (await purge.purge(ledger, before=NOW + purge.WINDOW))["recognition"] == 0
+    assert (await purged(ledger, before=NOW + WINDOW))["recognition"] == 0
     again = await accept(ledger, arrival(1, event_id="event-0"))
     assert [made.verdict for made in again] == [Verdict.REPEATED]
-    assert (await purge.purge(ledger, before=NOW + purge.WINDOW + store.MONTH))["recognition"] == 1
+    assert (await purged(ledger, before=NOW + WINDOW + store.MONTH))["recognition"] == 1
 
 
 async def test_recognition_stays_everywhere_while_one_recipient_has_not_finished_the_event(two):
@@ -225,9 +227,9 @@ async def test_recognition_stays_everywhere_while_one_recipient_has_not_finished
     await accept(two, arrival(0), recipient="land-h39")
     await change(two, 1, State.DELIVERED, last_at=NOW)
     await change(two, 1, State.DEAD, last_at=NOW, recipient="land-h39")
-    assert await purge.purge(two, before=NOW + 1_000 * DAY) == {"deliveries": 1, "recognition": 0}
+    assert await purged(two, before=NOW + 1_000 * DAY) == {"deliveries": 1, "recognition": 0}
     await change(two, 1, State.DISCARDED, last_at=NOW, recipient="land-h39")
-    assert await purge.purge(two, before=NOW + 1_000 * DAY) == {"deliveries": 1, "recognition": 2}
+    assert await purged(two, before=NOW + 1_000 * DAY) == {"deliveries": 1, "recognition": 2}
 
 
 async def test_purge_goes_on_behind_its_first_page(ledger, monkeypatch):
@@ -236,7 +238,7 @@ async def test_purge_goes_on_behind_its_first_page(ledger, monkeypatch):
     await accept(ledger, *(arrival(n) for n in range(10)))
     for seq in (1, 2, 3, 4, 6, 7, 8, 9):
         await change(ledger, seq, State.DELIVERED, last_at=NOW)
-    assert await purge.purge(ledger, before=NOW + 1_000 * DAY) == {"deliveries": 8, "recognition": 8}
+    assert await purged(ledger, before=NOW + 1_000 * DAY) == {"deliveries": 8, "recognition": 8}
     assert await counts(ledger) == [2, 0, 2]
 
 

@@ -116,10 +116,10 @@ class Broker:
 
 
 @contextmanager
-def own_broker(guard: Guard | None = None) -> Iterator[Broker]:
-    """A broker for the length of the block, started. Raises ``PartMissing``."""
+def own_broker(guard: Guard | None = None, *, disk: Path | None = None) -> Iterator[Broker]:
+    """A broker for the length of the block, started; its data are on ``disk``. Raises ``PartMissing``."""
     jars = fetched_jars()
-    folder = Path(tempfile.mkdtemp(prefix="lgsp-kafka-"))
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-kafka-", dir=disk))
     try:
         broker = Broker(jars, folder, guard)
         try:

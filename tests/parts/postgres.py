@@ -132,10 +132,10 @@ class Cluster:
 
 
 @contextmanager
-def own_cluster() -> Iterator[Cluster]:
-    """A server for the length of the block, started. Raises ``PartMissing``."""
+def own_cluster(*, disk: Path | None = None) -> Iterator[Cluster]:
+    """A server for the length of the block, started; its data are on ``disk``. Raises ``PartMissing``."""
     programs, user = found_programs(), server_user()
-    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-", dir=disk))
     try:
         cluster = Cluster(programs, user, folder)
         try:

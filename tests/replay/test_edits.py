@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import date
 
 import pytest
 
+from router.clock import SystemClock
 from router.codec import Codec, PackagedSchemas
+from router.delivery.verdict import Situation, judge
 from router.errors import OrderRefused
+from router.events import LONGEST_VALUE, ROUTER
+from router.ledger import store
+from router.ledger.rows import Body, Delivery, Order, State, Verb
+from router.operations import Operations
 from router.replay.edits import Change, checked, difference, with_fields
+from router.sdk import Invalid
 from router.sdk.records import NoticeLine, NoticeStatus, TaxNotice
 from tests.delivery.installation import PARTNER, Script, installation, message
 
@@ -72,9 +80,59 @@ def test_a_body_that_is_no_record_or_another_record_or_breaks_the_contract_is_re
         checked(CODEC, "dossier.accepted", notice)
 
 
+def test_a_body_longer_than_a_message_may_be_is_refused(notice):
+    with pytest.raises(OrderRefused, match=r"262145 bytes.*262144"):
+        checked(CODEC, "tax.notice_issued", notice.ljust(LONGEST_VALUE + 1, b"."))
+
+
+async def test_the_service_refuses_a_long_body_whoever_calls_it(tmp_path):
+    script = Script()
+    script.answers["A/1"] = [Invalid("contract")]
+    async with installation(tmp_path, script=script) as place:
+        await place.publish(("A/1", "A"))
+        name, before = await place.settled("A/1", "dead")
+        with pytest.raises(OrderRefused, match="262145 bytes"):
+            await place.operations.replay(name, who="an", why="thử", body=b"x" * (LONGEST_VALUE + 1))
+        assert (await place.delivery("A/1"))[1] == before
+
+
+LONG = b"x" * (LONGEST_VALUE + 1)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "verb", "args", "said"),
+    [
+        (ROUTER, Verb.REPLAY, {}, "give a shorter one"),
+        (PARTNER, Verb.REPLAY, {"body": b64encode(LONG).decode()}, "give a shorter one"),
+        (PARTNER, Verb.REDIRECT, {"to": "other"}, "cannot be redirected"),
+        (PARTNER, Verb.REPLAY, {}, ""),
+        (ROUTER, Verb.REPLAY, {"body": b64encode(b"short").decode()}, ""),
+    ],
+)
+def test_nothing_is_published_that_no_publisher_would_take(recipient, verb, args, said):
+    """Other producers may send more than the router takes; it would keep back all that stands behind it."""
+    letter = Delivery(1, 1, b"k" * 16, State.DEAD, 1, False, "one-stop-h39", "A/1", "dossier.accepted", "A", 0, 0)
+    situation = Situation(recipient, letter, Body(LONG, ()), is_head=True, later_out=False, partition=0)
+    verdict = judge(Order("l", verb, "an", "thử", recipient=recipient, args=args), situation, now=0)
+    assert said in verdict.text
+    assert (verdict.transition is None) == bool(said)
+
+
+async def test_nothing_is_redirected_to_a_recipient_that_is_not_configured_any_more(tmp_path):
+    script = Script()
+    script.answers["A/1"] = [Invalid("contract")]
+    async with installation(tmp_path, script=script) as place:
+        await place.ledger.write(lambda conn: store.register_shards(conn, "gone", 3))
+        await place.publish(("A/1", "A"))
+        name, before = await place.settled("A/1", "dead")
+        desk = Operations(place.ledger, SystemClock(), None, configured=[PARTNER, "other", ROUTER])
+        with pytest.raises(OrderRefused, match=r"gone is not configured any more.*\(other, partner are\)"):
+            await desk.redirect(name, "gone", who="an", why="thử")
+        assert (await place.delivery("A/1"))[1] == before
+
+
 async def test_a_redirected_delivery_counts_as_skipped_and_the_target_takes_it_like_any_event(tmp_path):
     from router.events import TopicPartition, topic_of
-    from router.ledger import store
 
     script = Script()
     script.gate.clear()

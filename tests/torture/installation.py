@@ -109,8 +109,10 @@ async def installation(
     seed: int = 0,
     grace: float = 5.0,
     call_limit: float = CALL_LIMIT,
+    session: float = 10.0,
 ) -> AsyncIterator[Installation]:
-    """Partners, proxies and configuration; all processes that a test started end with the block.
+    """Partners, proxies and configuration; all processes that a test started end with the block. ``session``: seconds
+    that a member of the hop's group may be away.
 
     Fails in the end if one of them logged an error that nobody had thought of.
     """
@@ -126,7 +128,9 @@ async def installation(
             await proxy.up()
             stack.push_async_callback(proxy.close)
             partners[name], proxies[name] = partner, proxy
-        config = written(folder, bus, ledger, data or folder / "data", proxies, grace=grace, call_limit=call_limit)
+        config = written(
+            folder, bus, ledger, data or folder / "data", proxies, grace=grace, call_limit=call_limit, session=session
+        )
         settings = load_settings(config)
         await prepare(settings)
         made = Installation(folder, partners, proxies, settings, config, entry_point(folder))
@@ -163,12 +167,14 @@ def written(
     *,
     grace: float,
     call_limit: float,
+    session: float,
 ) -> Path:
     """The configuration file of all processes."""
     (folder / "rules.yaml").write_text(RULES, "utf-8")
+    kafka = f"{{replication = 1, min_insync_replicas = 1, session_seconds = {session}}}"
     lines = [
         f'data = "{data}"',
-        f'bus = {{url = "{bus}", partitions = {PARTITIONS}, kafka = {{replication = 1, min_insync_replicas = 1}}}}',
+        f'bus = {{url = "{bus}", partitions = {PARTITIONS}, kafka = {kafka}}}',
         f'ledger = {{url = "{ledger}", lease_seconds = {LEASE_SECONDS}}}',
         "http = {port = 0}",
         f"delivery = {{grace = {grace}}}",

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.torture.disk import Disk, LimitedFiles, SmallDisk, mounted
-from tests.torture.faults import LINES, bad_line, killed
-from tests.torture.installation import PARTNERS, Installation, installation
+from tests.torture.faults import LINES, bad_line, frozen, killed
+from tests.torture.installation import LEASE_SECONDS, PARTNERS, Installation, installation
 from tests.torture.load import Load
 from tests.torture.operator import backlog, settle
 from tests.torture.partner import SOME
 from tests.torture.recorder import CONCURRENCY
 from tests.torture.storm import ROUNDS, WITNESS, storm
-from tests.torture.verdict import violations
+from tests.torture.verdict import Freeze, violations
 
 ANNOYED = {"fails_after_work": 0.03, "busy": 0.05, "slow": 0.05, "cuts_after_work": 0.03}
 
@@ -49,6 +49,15 @@ async def test_partners_that_are_down_are_waited_for_and_delay_nobody_else(tmp_p
                 await made.proxies[name].up()
 
         await storm(made, made.load(20, 15), [outage], seed=3)
+
+
+async def test_a_process_frozen_in_mid_work_goes_on_when_it_is_woken(tmp_path: Path) -> None:
+    async with installation(tmp_path) as made:
+        [service] = await made.start()
+        freezes: list[Freeze] = []
+        freeze = frozen(service, 3 * LEASE_SECONDS, freezes)  # calls under way are cut off by their limits meanwhile
+        await storm(made, made.load(20, 10, pause=0.2), [freeze], seed=5, freezes=freezes)
+        assert service.running, service.last_words()
 
 
 async def test_a_full_disk_is_waited_out(tmp_path: Path) -> None:
