@@ -32,11 +32,11 @@ def document_of(shown: Shown) -> dict[str, Any]:
     return {**shown.summary, "waits": waits, "timeline": [_line(each) for each in shown.timeline]}
 
 
-def short(shown: Shown) -> list[dict[str, str | None]]:
+def short(shown: Shown) -> list[dict[str, Any]]:
     """The lines without those that tell how something travelled, in business time; where a line has none, that of the
     line before.
     """
-    told: list[dict[str, str | None]] = []
+    told: list[dict[str, Any]] = []
     business: int | None = None
     for each in shown.timeline:
         business = each.business or business
@@ -45,7 +45,7 @@ def short(shown: Shown) -> list[dict[str, str | None]]:
     return told
 
 
-def _line(line: Line) -> dict[str, str | None]:
+def _line(line: Line) -> dict[str, Any]:
     """Business time only where it is another minute than the machine's."""
     apart = line.business is not None and abs(line.business - line.at) >= A_MINUTE
     return {**line._asdict(), "at": output.when(line.at), "business": output.when(line.business) if apart else None}

@@ -18,7 +18,8 @@ from router.ledger import query
 from router.reports.dossier import Dossiers, Shown
 from router.service import Service
 
-MOST_TOLD: Final = 20  # differences and tax files that people are shown
+MOST_TOLD: Final = 20  # differences that people are shown
+MOST_FILES: Final = 3
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -54,14 +55,14 @@ class Summary:
             ("Deliveries by recipient and outcome", self.deliveries),
             ("Dead letters", self.dead_letters),
             ("How procedures ended", self.ended),
-            ("Notice files of the tax office", self.tax_files[:MOST_TOLD]),
+            ("The first notice files of the tax office", self.tax_files[:MOST_FILES]),
         ):
             output.line(f"\n{title}")
             output.listing(rows, as_json=False, empty="None.")
         output.line()
         classes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.classes.items() if count)
         facts = {
-            "dossiers": f"{classes}",
+            "dossiers": classes,
             "returned": f"{self.returned} of {self.dossiers}",
             "documents": str(self.documents),
             "hop": ", ".join(f"{name} {value}" for name, value in self.hop.items()),
