@@ -47,9 +47,9 @@ def whole_story(printed: str) -> None:
     }
     events = {row["type"]: row["events"] for row in told["events"]}
     assert {name: events.get(name) for name in RARE} == RARE
-    timeline = [(line["name"], line["says"]) for line in told["timeline"]["timeline"]]
-    assert ("whole procedure", "2025-06-25 17:00: extension") in timeline
-    assert [name for name, _ in timeline].count("dossier.overdue_detected") == 2
+    timeline = [(line["what"], line["name"], line["says"]) for line in told["timeline"]["timeline"]]
+    assert ("due date", "whole procedure", "2025-06-25 17:00: extension") in timeline
+    assert [line[:2] for line in timeline].count(("event", "dossier.overdue_detected")) == 2
 
 
 async def test_the_story_ends_with_everything_delivered_once_and_in_order(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
