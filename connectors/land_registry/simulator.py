@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -27,11 +28,25 @@ DATES: Final[Mapping[str, Format]] = {
     "NgayHoanThanh": SLASHED,
 }
 TOKEN_SECONDS: Final = 3600
+PRICE, RECALCULATED_PRICE = 1_200_000_000, 1_250_000_000
+
+
+class Turn(StrEnum):
+    """What a dossier's way through the office has that others' have not. What is kept back goes on at ``release``."""
+
+    NONE = "none"
+    KEPT_AT_APPRAISAL = "kept at appraisal"
+    KEPT_AT_SIGNATURE = "kept at signature"
+    RECALCULATED = "recalculated"  # asked of the tax office again, after its first notice was paid
+    WRONG_DATA = "wrong data"  # the one-stop is asked to correct them
+    WRONG_PROCEDURE = "wrong procedure"
 
 
 @dataclass(slots=True)
 class File:
-    """A land file: its PCTT generation, what has come of its obligations, and its state."""
+    """A land file: its PCTT generation, what has come of the obligations of that generation, its state, how often its
+    certificate was issued, and by which messages it was disputed.
+    """
 
     body: Mapping[str, Any]
     generation: int = 0
@@ -39,10 +54,13 @@ class File:
     paid: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)
     state: str = "received"
+    recalculated: bool = False
+    issued: int = 0
+    disputes: list[str] = field(default_factory=list)
 
 
 class LandRegistrySimulator(Simulator):
-    """``wants_supplement`` says of a code whether the office asks for more papers.
+    """``wants_supplement`` says of a code whether the office asks for more papers, ``turn`` what else happens to it.
 
     With ``api_key`` it expects that of VBDLIS; with ``user`` and ``password`` the grant of ILIS.
     """
@@ -54,6 +72,7 @@ class LandRegistrySimulator(Simulator):
         secret: str,
         agency: str,
         wants_supplement: Callable[[str], bool],
+        turn: Callable[[str], Turn] = lambda _code: Turn.NONE,
         api_key: str = "",
         user: str = "",
         password: str = "",
@@ -63,7 +82,9 @@ class LandRegistrySimulator(Simulator):
         self._api_key, self._user, self._password = api_key, user, password
         self.tokens: list[str] = []
         self._key, self.agency, self._wants_supplement = secret.encode(), agency, wants_supplement
+        self._turn = turn
         self.files: dict[str, File] = {}
+        self.kept: dict[str, Callable[[], None]] = {}  # by code: what the office does once it goes on
         self.arrived: set[str] = set()
         self._nonce = 0
         self._by_notice: dict[str, str] = {}
@@ -100,6 +121,10 @@ class LandRegistrySimulator(Simulator):
         self.files.setdefault(code, File(body, generation=1))
         if notice:
             self._by_notice[notice] = code
+
+    def release(self, code: str) -> None:
+        """The office goes on with a file that it kept back. Raises ``KeyError``."""
+        self.kept.pop(code)()
 
     def revoke(self) -> None:
         """No token given so far is taken any more."""
@@ -147,11 +172,23 @@ class LandRegistrySimulator(Simulator):
         self.files[code] = File(body)
         self._say("/tiepnhanhosochomotcua", code, "L15_RECEIPT/", {"MaHoSoVBDLIS": f"VP-{code}"})
         self._say("/chuyenhoso", code, "L2/THAMDINH", {"MaTrangThai": "THAMDINH", "NguoiNhan": "Trần Văn Bình"})
-        if self._wants_supplement(code):
-            self._say("/yeucaubosunghoso", code, "L3/", {"LyDo": "Bổ sung hợp đồng công chứng", "LaTamDung": True})
-        else:
-            self._request_obligation(code)
+        self._appraise(code)
         return _ok(code)
+
+    def _appraise(self, code: str) -> None:
+        match self._turn(code):
+            case Turn.WRONG_PROCEDURE:
+                self.files[code].state = "closed"
+                reason = {"LyDo": "Hồ sơ thuộc thủ tục tặng cho, nhập nhầm chuyển nhượng"}
+                self._say("/thongbaonhapsaithutuc", code, "L15_WRONG_PROCEDURE/", reason)
+            case Turn.WRONG_DATA:
+                self._say("/yeucaucapnhathoso", code, "L15_CORRECTION/", {"LyDo": "Sai số tờ bản đồ, đề nghị cập nhật"})
+            case Turn.KEPT_AT_APPRAISAL:
+                self.kept[code] = lambda: self._request_obligation(code)
+            case _ if self._wants_supplement(code):
+                self._say("/yeucaubosunghoso", code, "L3/", {"LyDo": "Bổ sung hợp đồng công chứng", "LaTamDung": True})
+            case _:
+                self._request_obligation(code)
 
     async def _supplemented(self, request: Incoming) -> Outgoing:
         return self._on_file(request, "capnhattrangthaibosunghoso", "L4", self._request_obligation)
@@ -163,11 +200,18 @@ class LandRegistrySimulator(Simulator):
         return self._on_file(request, "capnhattrangthaitraketquahoso", "L13", close)
 
     async def _disputed(self, request: Incoming) -> Outgoing:
+        """The certificate is annulled and issued anew."""
+
         def rework(code: str) -> None:
             self.files[code].state = "rework"
+            self._issue(code)
 
-        event = str((request.json() or {}).get("MaSuKien", ""))
-        return self._on_file(request, "phanhoihososaiketqua", f"L14/{event}", rework)
+        body = request.json() or {}
+        code, event = str(body.get("SoBienNhan", "")), str(body.get("MaSuKien", ""))
+        known = self.files[code].disputes if code in self.files else []
+        if event not in known:
+            known.append(event)
+        return self._on_file(request, "phanhoihososaiketqua", f"L14/{known.index(event) + 1}", rework)
 
     async def _tax_returned(self, request: Incoming) -> Outgoing:
         number = str((request.json() or {}).get("SoPhieuChuyen", ""))
@@ -238,16 +282,30 @@ class LandRegistrySimulator(Simulator):
             "CanCu": "Luật Đất đai 31/2024/QH15",
             "NguoiSuDung": [file.body["NguoiNop"] | {"LoaiChu": "1"}],
             "ThuaDat": file.body["ThongTinThuaDat"],
-            "GiaChuyenNhuong": 1_200_000_000,
+            "GiaChuyenNhuong": RECALCULATED_PRICE if file.recalculated else PRICE,
         }
         self._say("/phieuchuyen", code, f"pctt/{number}", body, to=(TAX,))
 
     def _finish_if_done(self, code: str) -> None:
         file = self.files[code]
-        if file.state == "received" and file.notices and file.notices <= file.paid and file.notices <= file.completed:
-            file.state = "finished"
-            ended = {"NgayKetThuc": UTC_UNMARKED.write(self._now()), "TrangThaiKetThuc": "0"}
-            self._say("/ketthuchoso", code, "L12/", ended)
+        settled = file.notices and file.notices <= file.paid and file.notices <= file.completed
+        if file.state != "received" or not settled or code in self.kept:
+            return
+        if self._turn(code) is Turn.RECALCULATED and not file.recalculated:
+            file.recalculated = True
+            file.notices.clear()  # they are void
+            self._request_obligation(code)
+        elif self._turn(code) is Turn.KEPT_AT_SIGNATURE:
+            self.kept[code] = lambda: self._issue(code)
+        else:
+            self._issue(code)
+
+    def _issue(self, code: str) -> None:
+        """The certificate, anew after a dispute."""
+        file = self.files[code]
+        file.state, file.issued = "finished", file.issued + 1
+        ended = {"NgayKetThuc": UTC_UNMARKED.write(self._now()), "TrangThaiKetThuc": "0"}
+        self._say("/ketthuchoso", code, f"L12/{file.issued}", ended)
 
     def _say(
         self, path: str, code: str, identity: str, body: Mapping[str, Any], to: tuple[str, ...] = (ONE_STOP,)

@@ -126,8 +126,7 @@ class NationalPortalSimulator(Simulator):
         if updating and code not in self.dossiers:
             return _said("3", "Hồ sơ không tồn tại")
         self.dossiers.setdefault(code, {}).update(dossier)
-        round_only = "DanhSachHoSoBoSung" in dossier and "MaTTHC" not in dossier
-        if self.effect(code, "DongBoHoSoMC", f"{'supplement' if round_only else 'status'}/{status}"):
+        if self.effect(code, "DongBoHoSoMC", step_of(dossier)):
             self.history.setdefault(code, []).append(status)
             if status == "6":
                 self._pay(code, dossier)
@@ -167,6 +166,15 @@ class NationalPortalSimulator(Simulator):
             }
             self.push(Sent(code, f"payment/{reference}", (ONE_STOP, LAND)), "/chung-tu", body)
             self._on_paid(notice)
+
+
+def step_of(dossier: Mapping[str, Any]) -> str:
+    """What a snapshot says that others of the same dossier do not: its status or supplement round, for which notice."""
+    status = str(dossier["TrangThaiHoSo"])
+    if "DanhSachHoSoBoSung" in dossier and "MaTTHC" not in dossier:
+        return f"supplement/{status}"
+    notices = [str(fee.get("MaPhiLePhi", "")) for fee in dossier.get("DanhSachLePhi", ())]
+    return "/".join(["status", status, *notices])
 
 
 def fault_in(item: Mapping[str, Any], needed: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,14 +22,30 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     "9": frozenset({"10", "4"}),
 }
 PORTAL, LAND, ONE_STOP = "portal", "land", "one_stop"
+HANDLING, EXTENSION = timedelta(days=18), timedelta(days=2)  # until a dossier is due, and what an apology adds
+REPLACEMENTS: Final = 100_000  # dossiers that replace another have its number and so much
 
 
 class OneStopSimulator(Simulator):
-    """``agency`` is the code of its receiving unit, from which its documents come as well."""
+    """``agency`` is the code of its receiving unit, from which its documents come as well. ``disputes`` says of a code
+    whether its first certificate is found to be wrong.
+    """
 
-    def __init__(self, clock: Clock, *, token: str, agency: str, quirks: Quirks | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        token: str,
+        agency: str,
+        disputes: Callable[[str], bool] = lambda _code: False,
+        quirks: Quirks | None = None,
+    ) -> None:
         super().__init__(clock, quirks)
-        self._token, self.agency = token, agency
+        self._token, self.agency, self._disputes = token, agency, disputes
+        self._disputed: set[str] = set()
+        self._apologised: set[str] = set()
+        self.replaced: dict[str, str] = {}  # filed under the wrong procedure: by which dossier
+        self.returned = 0  # dossiers whose result was returned
         self.status: dict[str, str] = {}
         self.history: dict[str, list[str]] = {}
         self.dossiers: dict[str, dict[str, Any]] = {}
@@ -71,10 +87,24 @@ class OneStopSimulator(Simulator):
         self.dossiers[code] = {**dossier, "KenhThucHien": "1"}
         self._accept(code, land)
 
+    def take_over(self, code: str, before: OneStopSimulator) -> None:
+        """An open dossier of a one-stop whose agency this one succeeds. Raises ``KeyError`` if it has none of it."""
+        self.status[code] = before.status.pop(code)
+        self.dossiers[code] = before.dossiers.pop(code)
+        self.history[code] = before.history.pop(code)
+
     def send_document(self, document: Mapping[str, Any]) -> None:
         """An official sends a letter."""
         code = str(document["DocumentId"])
         self._say("VanBan", document, code, "document", (ONE_STOP,))
+
+    def overdue(self, code: str) -> int:
+        """How often it was told that a dossier is overdue."""
+        return list(self.reminders.values()).count(("dossier.overdue_detected", code))
+
+    def refunds(self, code: str) -> int:
+        """How often it was asked to have money given back."""
+        return list(self.reminders.values()).count(("payment.refund_requested", code))
 
     # What it takes
 
@@ -112,12 +142,20 @@ class OneStopSimulator(Simulator):
         code, message = str(body.get("SoBienNhan", "")), str(body.get("LoaiBanTin", ""))
         if code not in self.dossiers:
             return answer_json({"code": "02", "message": "Không tìm thấy hồ sơ"})
-        if not self.effect(code, "land", f"{message}/{body.get('MaTrangThai', '')}"):
+        part = str(body.get("MaTrangThai", "")) if message != "L12" else str(1 + (code in self._disputed))
+        if not self.effect(code, "land", f"{message}/{part}"):
             return answer_json({"code": "00", "message": "Bản tin đã tồn tại"})
         if message == "L2":
             self._progress(code, "4", f"Chuyển thẩm định tại VPĐKĐĐ: bước {body.get('MaTrangThai')}")
         elif message == "L3":
             self._supplement(code, str(body.get("LyDo", "")))
+        elif message == "L15_CORRECTION":
+            self._progress(code, "4", f"Đã cập nhật hồ sơ theo yêu cầu: {body.get('LyDo')}")
+            self._say("BoSungDatDai", {"SoBienNhan": code, "LyDo": "Đã cập nhật số tờ bản đồ"}, code, "L4", (LAND,))
+        elif message == "L15_WRONG_PROCEDURE":
+            self._replace(code, str(body.get("LyDo", "")))
+        elif message == "L12" and self._disputes(code) and code not in self._disputed:
+            self._dispute(code)
         elif message == "L12":
             self._finish(code)
         return _ok()
@@ -140,8 +178,7 @@ class OneStopSimulator(Simulator):
             return answer_json({"code": "02", "message": "Không tìm thấy hồ sơ"})
         if not self.effect(code, "payment", f"payment/{reference}"):
             return answer_json({"code": "00", "message": "Chứng từ đã tồn tại"})
-        self.dossiers[code]["TrangThaiThanhToan"] = "2"
-        self._progress(code, "4", "Đã nhận chứng từ nộp nghĩa vụ tài chính")
+        self._change(code, "4", TrangThaiThanhToan="2")
         return _ok()
 
     async def _document(self, request: Incoming) -> Outgoing:
@@ -188,7 +225,7 @@ class OneStopSimulator(Simulator):
     # What it does with a dossier
 
     def _accept(self, code: str, land: Mapping[str, Any]) -> None:
-        due = self._now() + timedelta(days=18)
+        due = self._now() + HANDLING
         self._change(code, "2", kind="TiepNhan", NgayTiepNhan=self._stamp(), NgayHenTra=COMPACT.write(due))
         self._say("HoSoDatDai", {**land, "NgayTiepNhan": self._stamp()}, code, "L1", (LAND,))
         self._progress(code, "4", "Đã tiếp nhận, chuyển hồ sơ sang VPĐKĐĐ")
@@ -201,7 +238,7 @@ class OneStopSimulator(Simulator):
             "id": "1",
             "NoiDungBoSung": reason,
             "NgayBoSung": self._stamp(),
-            "NgayHenTraTruoc": SLASHED.write(self._now() + timedelta(days=18)),
+            "NgayHenTraTruoc": SLASHED.write(self._now() + HANDLING),
         }
         self._enter(code, "5")
         self._say("YeuCauBoSung", asked, code, "supplement/5", (PORTAL,))
@@ -216,18 +253,41 @@ class OneStopSimulator(Simulator):
         self._say("BoSungDatDai", file, code, "L4", (LAND,))
 
     def _apologise(self, code: str, old_due: str) -> None:
+        """Each time it is overdue; a new date is set once."""
+        new = {}
+        if code not in self._apologised:
+            self._apologised.add(code)
+            due = (self._now() + EXTENSION).replace(hour=17, minute=0, second=0, microsecond=0)
+            new["NgayHenTraMoi"] = SLASHED.write(due)
+            self.dossiers[code]["NgayHenTra"] = COMPACT.write(due)
         letter = {
             "MaHoSo": code,
             "SoKyHieu": f"{len(self.reminders):02d}/PXL",
             "LyDo": "Hồ sơ cần thêm thời gian thẩm định",
             "NgayHenTraTruoc": old_due,
-            "NgayHenTraMoi": SLASHED.write(self._now() + timedelta(days=7)),
+            **new,
             "HinhThucGui": "sms",
             "NgayGui": self._stamp(),
         }
         self._say("ThuXinLoi", letter, code, "apology", ())
 
+    def _dispute(self, code: str) -> None:
+        """The certificate is wrong: back to the land office before anybody gets it."""
+        self._disputed.add(code)
+        self._progress(code, "4", "Giấy chứng nhận sai thông tin, đề nghị VPĐKĐĐ cấp lại")
+        self._say("KetQuaDatDaiSai", {"SoBienNhan": code, "LyDo": "Sai diện tích thửa đất"}, code, "L14/1", (LAND,))
+
+    def _replace(self, code: str, reason: str) -> None:
+        """Filed under the wrong procedure: closed, and another dossier takes its place."""
+        unit_and_day, _, number = code.rpartition("-")
+        self.replaced[code] = fresh = f"{unit_and_day}-{REPLACEMENTS + int(number):04d}"
+        before = dict(self.dossiers[code])
+        self._change(code, "8", GhiChu=f"{reason}; thay bằng hồ sơ {fresh}")
+        dossier = {**before, "MaHoSo": fresh, "GhiChu": f"Thay hồ sơ {code}"}
+        self.accept_at_counter(dossier, land_file(dossier))
+
     def _finish(self, code: str) -> None:
+        self.returned += 1
         self._change(code, "9", kind="CoKetQua", NgayKetThucXuLy=self._stamp())
         self._change(code, "10", kind="TraKetQua", NgayTra=self._stamp(), HinhThuc="0")
         self._say("TraKetQuaDatDai", {"SoBienNhan": code, "NgayKetThuc": self._stamp()}, code, "L13", (LAND,))
@@ -237,7 +297,9 @@ class OneStopSimulator(Simulator):
             return
         dossier = self.dossiers[code]
         dossier.update(changes)
-        self._say(kind, {**dossier, "TrangThaiHoSo": status}, code, f"status/{status}", (PORTAL,))
+        notices = [str(fee["MaPhiLePhi"]) for fee in dossier.get("DanhSachLePhi", ())]
+        identity = "/".join(["status", status, *notices])
+        self._say(kind, {**dossier, "TrangThaiHoSo": status}, code, identity, (PORTAL,))
 
     def _enter(self, code: str, status: str) -> bool:
         """Whether the dossier may go there; if not it stays where it is."""

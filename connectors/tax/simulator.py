@@ -92,9 +92,9 @@ class TaxSimulator(Simulator):
             return
         requests, self.waiting = self.waiting, []
         rows = [self._row(request) for request in requests]
-        total = sum(self.notices[_notice(request.code)] for request in requests)
+        total = sum(self.notices[_notice(request.code, request.generation)] for request in requests)
         if self._stranger:
-            rows.append(_row_xml(self._stranger, "0000000000", _notice(self._stranger), self._now(), STRANGERS_TAX))
+            rows.append(_row_xml(self._stranger, "0000000000", _notice(self._stranger, 1), self._now(), STRANGERS_TAX))
             self._stranger, total = "", total + STRANGERS_TAX
         content = b"".join([b"<?xml version='1.0' encoding='utf-8'?><ROW_LIST>", *rows, b"</ROW_LIST>"])
         body = {
@@ -104,7 +104,8 @@ class TaxSimulator(Simulator):
         }
         self.files.append((len(rows), total))
         first, *others = (
-            Sent(request.code, f"notice/{_notice(request.code)}", (ONE_STOP, LAND)) for request in requests
+            Sent(request.code, f"notice/{_notice(request.code, request.generation)}", (ONE_STOP, LAND))
+            for request in requests
         )
         self.sent += others
         self.bodies.append(body)
@@ -164,7 +165,7 @@ class TaxSimulator(Simulator):
         self.push(Sent(code, f"return/{number}", (LAND,)), "/tra-phieu", body)
 
     def _row(self, request: Request) -> bytes:
-        notice = _notice(request.code)
+        notice = _notice(request.code, request.generation)
         amounts = [request.price * rate // 1000 for _, rate in RATES]
         self.notices[notice] = sum(amounts)
         return _row_xml(request.code, request.tax_code, notice, self._now(), *amounts)
@@ -173,8 +174,8 @@ class TaxSimulator(Simulator):
         return self.clock.business().astimezone(VIETNAM)
 
 
-def _notice(code: str) -> str:
-    return f"TB-{code}-1"
+def _notice(code: str, generation: int) -> str:
+    return f"TB-{code}-{generation}"
 
 
 def _row_xml(code: str, tax_code: str, notice: str, at: datetime, *amounts: int) -> bytes:

@@ -11,18 +11,16 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import typer
 
 from router.assembly import build_clockwork, build_codec, build_library
-from router.cli import output
+from router.cli import output, timeline
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
 from router.ledger.dossiers import By
 from router.reports.dossier import Dossiers, Shown
 from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports
-from router.reports.timeline import Line
 
 R = TypeVar("R")
 ALWAYS: Final = frozenset({"group", "received", "solved", "early", "on_time", "overdue"})
-A_MINUTE: Final = 60_000_000
 AgencyOption = Annotated[str, typer.Option("--agency", help="This agency, and all below it in the registry.")]
 app = typer.Typer()
 dossier = typer.Typer(no_args_is_help=True, help="One dossier or document.")
@@ -107,22 +105,7 @@ def show(
     if shown is None:
         output.error(f"lgsp: nothing is known of {code}")
         raise typer.Exit(REFUSED)
-    waits = [{**w._asdict(), "since": output.when(w.since), "due": output.when(w.due)} for w in shown.waits]
-    lines = [_line(each) for each in shown.timeline]
-    if json:
-        output.document({**shown.summary, "waits": waits, "timeline": lines}, as_json=True)
-        return
-    output.document({name: value for name, value in shown.summary.items() if value}, as_json=False)
-    output.line("\nwaits for")
-    output.listing(waits, as_json=False, empty="Nothing.")
-    output.line("\ntimeline")
-    output.listing(lines, as_json=False, empty="Nothing happened yet.")
-
-
-def _line(line: Line) -> dict[str, str | None]:
-    """Business time only where it is another minute than the machine's."""
-    apart = line.business is not None and abs(line.business - line.at) >= A_MINUTE
-    return {**line._asdict(), "at": output.when(line.at), "business": output.when(line.business) if apart else None}
+    timeline.tell(shown, as_json=json)
 
 
 def _narrow(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,13 +22,13 @@ class Finding(NamedTuple):
     what: str
 
 
-Target = Callable[[str, str], str]
+Target = Callable[[str, Sent, str], str]
 
 
 def compare(
     sent: Mapping[str, Sequence[Sent]], effects: Mapping[str, Sequence[Effect]], target: Target
 ) -> list[Finding]:
-    """Compare all partners. ``target`` gives the recipient for (sender, kind of target)."""
+    """Compare all partners. ``target`` gives the recipient for (sender, message, kind of target)."""
     expected = _expected(sent, target)
     findings: list[Finding] = []
     for recipient, held in effects.items():
@@ -62,7 +62,7 @@ def _expected(sent: Mapping[str, Sequence[Sent]], target: Target) -> dict[str, d
     for sender, messages in sent.items():
         for message in messages:
             for kind in message.to:
-                by_code = expected.setdefault(target(sender, kind), {})
+                by_code = expected.setdefault(target(sender, message, kind), {})
                 by_code.setdefault(message.code, {}).setdefault(sender, []).append(message.identity)
     return expected
 
@@ -79,6 +79,7 @@ def _of_code(
         missing = [identity for identity in identities if identity not in held]
         for identity in missing:
             yield Finding("lost", recipient, code, f"{identity} from {sender}")
-        order = [identity for identity in actual if identity in set(identities)]
-        if not missing and order != list(dict.fromkeys(identities)):
-            yield Finding("order", recipient, code, f"{' '.join(order)} instead of {' '.join(identities)}")
+        said = dict.fromkeys(identities)
+        order = [identity for identity in actual if identity in said]
+        if not missing and order != list(said):
+            yield Finding("order", recipient, code, f"{' '.join(order)} instead of {' '.join(said)}")

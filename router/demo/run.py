@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,19 +12,20 @@ from pathlib import Path
 from router.assembly import build_bus, data_directory, topics_of
 from router.cli import output
 from router.clock import SystemClock, SystemIds
-from router.demo.check import Finding
+from router.demo.books import books_of
 from router.demo.keeping import next_commands, write_config
+from router.demo.later import FIRST_DAY
+from router.demo.operator import Operator
 from router.demo.sabotage import Sabotage, SabotagedBus
 from router.demo.story import Story
+from router.demo.summary import Summary, summary_of
 from router.demo.telling import Telling, telling
+from router.demo.verdict import findings
 from router.demo.world import World, demo_settings, demo_values
 from router.ledger.migrate import migrate_ledger
 from router.ports import Bus
 from router.runtime import quiet_collector
 from router.service import Service
-
-#: The demo happens on this day: before the reorganisation of 1 July 2025, with districts still at work.
-DAY = datetime(2025, 6, 16, 1, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def run_demo(choices: Choices) -> int:
 
 
 async def _in_directory(choices: Choices, data: Path) -> int:
-    clock = SystemClock(DAY - datetime.fromtimestamp(SystemClock().now() / 1e6, UTC))
+    clock = SystemClock(FIRST_DAY - datetime.fromtimestamp(SystemClock().now() / 1e6, UTC))
     began = clock.monotonic()
     async with AsyncExitStack() as stack:
         world = World.make(clock, choices.seed)
@@ -75,18 +75,20 @@ async def _in_directory(choices: Choices, data: Path) -> int:
         try:
             with telling(lambda: clock.monotonic() - began, choices.dossiers, silent=choices.as_json) as saying:
                 story = Story(world, service, clock, choices.dossiers, choices.documents, saying.tell, choices.seed)
-                findings = await _watched(story, saying, clock)
+                summary = await _watched(story, saying, clock)
         finally:
             service.stop()
             await running
-        _report(choices, story, service, findings, clock.monotonic() - began)
+        summary.seconds = round(clock.monotonic() - began, 1)
+        summary.tell(as_json=choices.as_json)
         if kept is not None and not choices.as_json:
             output.line("\nLook into it:\n" + "\n".join(f"  {command}" for command in next_commands(kept)))
-    return 1 if findings else 0
+    return 1 if summary.differences else 0
 
 
-async def _watched(story: Story, saying: Telling, clock: SystemClock) -> list[Finding]:
-    """Play, and say twice a second how far it is."""
+async def _watched(story: Story, saying: Telling, clock: SystemClock) -> Summary:
+    """Play, saying twice a second how far it is; then compare everybody's books."""
+    operator = Operator(story.service, clock, saying.tell)
 
     async def watch() -> None:
         while True:
@@ -96,59 +98,9 @@ async def _watched(story: Story, saying: Telling, clock: SystemClock) -> list[Fi
 
     watching = asyncio.create_task(watch())
     try:
-        return await story.play()
+        await story.play(operator)
     finally:
         watching.cancel()
-
-
-def _report(choices: Choices, story: Story, service: Service, findings: list[Finding], seconds: float) -> None:
-    assert service.hop is not None
-    stats = service.hop.stats()
-    summary = {
-        "dossiers": len(story.codes),
-        "returned": story.closed(),
-        "documents": story.documents,
-        "routed": stats.routed,
-        "unroutable": stats.unroutable,
-        "hop_p50_s": service.hop.latency.quantile(0.5),
-        "hop_p99_s": service.hop.latency.quantile(0.99),
-        "repaired": story.repaired,
-        "tax_files": [f"{lines} dossiers, {total:,} VND" for lines, total in story.world.tax.files[:3]],
-        "seconds": round(seconds, 1),
-        "differences": [finding._asdict() for finding in findings],
-    }
-    events, outcomes = _events(story), _outcomes(service)
-    if choices.as_json:
-        output.document({**summary, "outcomes": outcomes, "events": events}, as_json=True)
-        return
-    output.listing(events, as_json=False, empty="")
-    output.line()
-    output.listing(outcomes, as_json=False, empty="")
-    output.line()
-    output.document(summary, as_json=False)
-    verdict = f"FAILED: {len(findings)} differences" if findings else "OK: everything arrived once and in order"
-    output.line(f"\n{verdict}")
-
-
-def _events(story: Story) -> list[dict[str, object]]:
-    counts = Counter(
-        (sender, sent.identity.split("/", maxsplit=1)[0])
-        for sender, simulator in story.world.partners().items()
-        for sent in simulator.sent
-    )
-    return [{"from": sender, "message": kind, "sent": count} for (sender, kind), count in sorted(counts.items())]
-
-
-def _outcomes(service: Service) -> list[dict[str, object]]:
-    assert service.delivery is not None
-    tally = service.delivery.tally
-    return [
-        {
-            "recipient": recipient,
-            "outcome": outcome,
-            "attempts": count,
-            "p50_s": tally.latency[recipient].quantile(0.5),
-            "p99_s": tally.latency[recipient].quantile(0.99),
-        }
-        for (recipient, outcome), count in sorted(tally.outcomes.items())
-    ]
+    saying.tell("comparing everybody's books")
+    books = await books_of(story, operator)
+    return await summary_of(story, operator, books, findings(story, operator, books))

@@ -1,4 +1,4 @@
-"""The demo's story: citizens file, partners act, one fails, an operator repairs; then everything is compared."""
+"""The demo's story: citizens file, partners act, one fails, an operator repairs; then business time goes on."""
 
 from __future__ import annotations
 
@@ -8,83 +8,102 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from connectors.one_stop.simulator import land_file
+from router.clock import SystemClock
 from router.demo import people
-from router.demo.check import Finding, compare, states
+from router.demo.cast import OVERDUE, POISON, REORGANISED
+from router.demo.later import Later
+from router.demo.operator import TURN, Operator
 from router.demo.world import COMMUNE, NEIGHBOUR, World
-from router.ledger.query import DeadFilter, Named
-from router.ledger.rows import Verb
-from router.operations import Operations
-from router.ports import Clock
+from router.sdk.dates import local_date
 from router.sdk.testing import Quirk
 from router.service import Service
 
 OPEN_AT_ONCE: Final = 250
-POISON: Final = 7  # the dossier whose land file says nothing of its parcel
 COUNTER_EVERY: Final = 5
 OUTAGE: Final = 3.0  # seconds that the tax office is away
 PATIENCE: Final = 30.0  # seconds without any motion after which the story is given up
-TURN: Final = 0.25
-WHO: Final = "demo-operator"
+QUIET: Final = 4 * TURN  # seconds without motion after which nothing is on its way
 
 
 @dataclass(slots=True)
 class Story:
-    """What happens. ``told`` gets a line when something worth telling does."""
+    """What happens. ``told`` gets a line when something worth telling does; ``codes`` are the dossiers filed."""
 
     world: World
     service: Service
-    clock: Clock
+    clock: SystemClock
     dossiers: int
     documents: int
     told: Callable[[str], None]
     seed: int = 1
     codes: list[str] = field(default_factory=list)
-    repaired: list[str] = field(default_factory=list)
-    settled: set[str] = field(default_factory=set)
-    _letters: list[str] = field(default_factory=list)
+    stuck: bool = False
 
-    async def play(self) -> list[Finding]:
-        """Play to the end and compare; what differs."""
+    async def play(self, operator: Operator) -> None:
+        """Play to the end, or until nothing moves any more (then ``stuck``)."""
         self.world.connect(self.service.url)
         self.world.land.quirks.plan("tiepnhan", Quirk.FAIL_AFTER_WORK)
         self.world.tax.quirks.away = True
         self.told("the tax office is away; its deliveries will wait")
-        outage = asyncio.create_task(self._end_outage())
-        operator = asyncio.create_task(self._repair())
+        outage, working = asyncio.create_task(self._end_outage()), asyncio.create_task(operator.work())
+        kept_back = (self.dossiers >= OVERDUE) + (self.dossiers >= REORGANISED)
         try:
             await self._file_everything()
-            await self._until_quiet()
+            await self.until(lambda: self.closed() == self.dossiers - kept_back and self._repaired(operator))
+            await Later(self).play()
         finally:
-            operator.cancel()
+            working.cancel()
             outage.cancel()
-            await asyncio.gather(operator, outage, return_exceptions=True)
-        return self._compared()
+            await asyncio.gather(working, outage, return_exceptions=True)
 
     def closed(self) -> int:
-        """Dossiers whose result was returned."""
-        return sum(1 for code in self.codes if self.world.one_stop.status.get(code) == "10")
+        """Dossiers whose result was returned, those counted that took the place of another."""
+        return self.world.one_stop.returned + self.world.neighbour.returned
+
+    def file(self, number: int) -> str:
+        """A citizen files a dossier, online or at the counter; its code."""
+        at = self.clock.business()
+        code = people.dossier_code(COMMUNE, local_date(at), number)
+        self.codes.append(code)
+        self._file(code, number, at)
+        return code
+
+    async def until(self, condition: Callable[[], bool]) -> bool:
+        """Wait until it holds and nothing is on its way; False, and ``stuck``, when nothing moves any more."""
+        last: list[int] = []
+        still_since = self.clock.monotonic()
+        while not self.stuck:
+            self.world.tax.flush()
+            motion, now = list(self.world.motion()), self.clock.monotonic()
+            if motion != last:
+                last, still_since = motion, now
+            quiet = self.world.idle() and now - still_since > QUIET
+            if quiet and condition() and await self._nothing_waits():
+                return True
+            if now - still_since > PATIENCE:
+                self.told("nothing moves any more")
+                self.stuck = True
+            await self.clock.sleep(TURN)
+        return False
 
     async def _file_everything(self) -> None:
         at = self.clock.business()
         for number in range(1, max(self.dossiers, self.documents) + 1):
             if number <= self.documents:
                 self.world.one_stop.send_document(people.document(number, COMMUNE, NEIGHBOUR, at))
-            if number > self.dossiers:
+            if number > self.dossiers or number == REORGANISED:
                 continue
             while len(self.codes) - self.closed() >= OPEN_AT_ONCE:
                 self.world.tax.flush()
                 await self.clock.sleep(TURN)
-            code = people.dossier_code(COMMUNE, at.date(), number)
-            self.codes.append(code)
-            self._file(code, number, at)
+            self.file(number)
 
     def _file(self, code: str, number: int, at: datetime) -> None:
         person = number + (self.seed - 1) * 1_000
         if (number + self.seed - 1) % COUNTER_EVERY and number != POISON:
             self.world.portal.file(people.portal_dossier(code, COMMUNE, person, at))
             return
-        from connectors.one_stop.simulator import land_file
-
         dossier = people.counter_dossier(code, COMMUNE, person, at)
         land = land_file(dossier)
         if number == POISON:
@@ -98,83 +117,11 @@ class Story:
         self.world.tax.quirks.away = False
         self.told("the tax office is back")
 
-    async def _until_quiet(self) -> None:
-        """Until every dossier is closed and nothing is left to say, or nothing moves any more."""
-        last: list[int] = []
-        still_since = self.clock.monotonic()
-        while True:
-            self.world.tax.flush()
-            motion = list(self.world.motion())
-            now = self.clock.monotonic()
-            if motion != last:
-                last, still_since = motion, now
-            finished = self.closed() == len(self.codes) and self.world.idle() and len(self.settled) >= self._expected()
-            if finished and now - still_since > 4 * TURN and await self._nothing_waits():
-                return
-            if now - still_since > PATIENCE:
-                self.told("nothing moves any more")
-                return
-            await self.clock.sleep(TURN)
-
-    def _expected(self) -> int:
-        """Dead letters that the story makes: the poison record and the unknown dossier."""
-        return (1 if self.dossiers >= POISON else 0) + (1 if self.world.tax.files else 0)
+    def _repaired(self, operator: Operator) -> bool:
+        """Whether the dead letters that the story makes were settled: the poison record, and the unknown dossier."""
+        made = (1 if self.dossiers >= POISON else 0) + (1 if self.world.tax.files else 0)
+        return len(operator.letters) >= made
 
     async def _nothing_waits(self) -> bool:
-        status = await self._operations().status()
+        status = await Operator(self.service, self.clock, self.told).operations.status()
         return not status.outbox and all(not backlog.waiting and not backlog.calling for backlog in status.backlogs)
-
-    async def _repair(self) -> None:
-        """The operator: looks at dead letters, corrects the poison record, discards what belongs to nobody."""
-        while True:
-            await self.clock.sleep(TURN)
-            for letter in await self._operations().dead(DeadFilter(), 50):
-                if letter.name not in self.settled:
-                    await self._settle(letter)
-
-    async def _settle(self, letter: Named) -> None:
-        operations = self._operations()
-        failure = letter.delivery.failure
-        reason = failure.reason if failure else ""
-        if letter.recipient == "land-h39" and reason == "malformed":
-            self.told(f"dead letter {letter.name} ({reason}): corrected and replayed")
-            answer = await operations.replay(
-                letter.name, who=WHO, why="bổ sung thửa đất", body=await self._corrected(letter)
-            )
-        elif reason == "unknown_dossier":
-            self.told(f"dead letter {letter.name} ({reason}): belongs to nobody, discarded")
-            answer = await operations.order(letter.name, Verb.DISCARD, who=WHO, why="hồ sơ không tồn tại")
-        else:
-            self.told(f"dead letter {letter.name} ({reason}): not expected")
-            self._letters.append(letter.name)
-            self.settled.add(letter.name)
-            return
-        if answer.result.applied:
-            self.settled.add(letter.name)
-            self.repaired.append(f"{letter.name} {reason}: {answer.result.text}")
-
-    async def _corrected(self, letter: Named) -> bytes:
-        """The record with the parcel that was left out."""
-        shown = await self._operations().show(letter.name)
-        codec = self.service.codec
-        record = codec.decode(shown.editions[0][1].value)
-        record["parcels"] = [{"parcel_number": "215", "map_sheet": "12", "area": 120.5}]
-        return codec.encode("land.file_submitted", record)
-
-    def _operations(self) -> Operations:
-        return Operations(self.service.ledger, self.clock, self.service.lock)
-
-    def _compared(self) -> list[Finding]:
-        partners = self.world.partners()
-        sent = {recipient: simulator.sent for recipient, simulator in partners.items()}
-        effects = {recipient: simulator.effects for recipient, simulator in partners.items()}
-        findings = compare(sent, effects, self.world.target)
-        done = dict.fromkeys(self.codes, "10")
-        findings += states(done, self.world.one_stop.status, "one-stop-h39")
-        portal = {code: str(d.get("TrangThaiHoSo")) for code, d in self.world.portal.dossiers.items()}
-        findings += states(done, portal, "portal")
-        land = {code: file.state for code, file in self.world.land.files.items()}
-        findings += states(dict.fromkeys(self.codes, "closed"), land, "land-h39")
-        findings += [Finding("state", "one-stop-h39", "", text) for text in self.world.one_stop.illegal]
-        findings += [Finding("extra", "dead letter", "", name) for name in self._letters]
-        return findings

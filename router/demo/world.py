@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,14 @@ from connectors.national_portal.simulator import NationalPortalSimulator
 from connectors.one_stop.simulator import OneStopSimulator
 from connectors.tax.simulator import TaxSimulator
 from router.configuration import config_error
+from router.demo.cast import disputed, one_in_ten, turn_of
 from router.ports import Clock
-from router.sdk.testing import Simulator
+from router.sdk.testing import Sent, Simulator
 from router.settings import Settings
 
 TOKEN = "demo-token"
 STRANGER = "H39.25.01-250616-9999"
 COMMUNE, NEIGHBOUR, LAND_OFFICE, TAX_OFFICE = "H39.25.01", "H53", "H39.16.01.02", "H39.90"
-
-
-def number_of(code: str) -> int:
-    """The running number in a dossier's code."""
-    return int(code.rpartition("-")[2])
-
-
-def one_in_ten(which: int) -> Callable[[str], bool]:
-    """Picks one dossier in ten, by its running number."""
-    return lambda code: number_of(code) % 10 == which % 10
 
 
 @dataclass(slots=True)
@@ -43,6 +34,7 @@ class World:
     neighbour: OneStopSimulator
     land: LandRegistrySimulator
     tax: TaxSimulator
+    _said_before: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)  # sender, identity; by code
 
     @classmethod
     def make(cls, clock: Clock, seed: int = 1) -> World:
@@ -53,9 +45,9 @@ class World:
         tax = TaxSimulator(clock, token=TOKEN, agency=TAX_OFFICE, returns=returned, batch=5, stranger=STRANGER)
         return cls(
             portal=NationalPortalSimulator(clock, token=TOKEN, on_paid=tax.paid),
-            one_stop=OneStopSimulator(clock, token=TOKEN, agency=COMMUNE),
+            one_stop=OneStopSimulator(clock, token=TOKEN, agency=COMMUNE, disputes=disputed),
             neighbour=OneStopSimulator(clock, token=TOKEN, agency=NEIGHBOUR),
-            land=LandRegistrySimulator(clock, secret=TOKEN, agency=LAND_OFFICE, wants_supplement=lacks),
+            land=LandRegistrySimulator(clock, secret=TOKEN, agency=LAND_OFFICE, wants_supplement=lacks, turn=turn_of),
             tax=tax,
         )
 
@@ -69,10 +61,21 @@ class World:
             "tax-h39": self.tax,
         }
 
-    def target(self, sender: str, kind: str) -> str:
-        """The recipient that a sender's message of a kind of target goes to."""
+    def hand_over(self, code: str) -> None:
+        """The one-stop's agency is gone: its successor goes on with an open dossier, and hears what is said of it."""
+        said = {
+            (each, s.identity) for each, simulator in self.partners().items() for s in simulator.sent if s.code == code
+        }
+        self._said_before[code] = frozenset(said)
+        self.neighbour.take_over(code, self.one_stop)
+
+    def target(self, sender: str, message: Sent, kind: str) -> str:
+        """The recipient that a sender's message goes to, for a kind of target."""
         if kind == "one_stop" and sender.startswith("one-stop"):
             return "one-stop-h53" if sender == "one-stop-h39" else "one-stop-h39"
+        said_before = self._said_before.get(message.code)
+        if kind == "one_stop" and said_before is not None and (sender, message.identity) not in said_before:
+            return "one-stop-h53"
         return {"portal": "portal", "land": "land-h39", "tax": "tax-h39", "one_stop": "one-stop-h39"}[kind]
 
     async def start(self, stack: AsyncExitStack) -> None:

@@ -178,6 +178,13 @@ def dead_groups(conn: Connection, wanted: DeadFilter) -> list[CauseGroup]:
     return sorted(groups.values(), key=lambda group: -group.letters)
 
 
+def event_types(conn: Connection) -> list[tuple[str, int]]:
+    """How many events of each type were accepted, each once, however many recipients it has."""
+    each = select(delivery.c.event_type, delivery.c.source, delivery.c.event_id).distinct().subquery()
+    counted = select(each.c.event_type, func.count()).group_by(each.c.event_type).order_by(each.c.event_type)
+    return [(name, count) for name, count in conn.execute(counted)]
+
+
 def find(conn: Connection, name: str) -> tuple[Shard, Delivery] | None:
     """A delivery by its name, with its shard. Raises ``ValueError`` for what is no name."""
     recipient, partition, seq = split_name(name)

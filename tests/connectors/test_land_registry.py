@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from connectors.land_registry.connector import ENDPOINTS, LandRegistry
 from connectors.land_registry.inbound import HOOKS, emission_of
-from connectors.land_registry.simulator import LandRegistrySimulator
+from connectors.land_registry.simulator import LandRegistrySimulator, Turn
 from router.sdk import BadRequest, Checked, Event, Invalid, ObjectError, Request, Transient, Unauthorised, Uncertain
 from router.sdk.testing import answer_json
 from router.sdk.testing.cases import Inbound, Outbound
@@ -50,7 +50,7 @@ def knows_the_file(simulator: LandRegistrySimulator, event: Event) -> None:
         simulator.knows(event.subject, file, notice=NOTICE)
 
 
-def simulated(clock: Any, **login: str) -> LandRegistrySimulator:
+def simulated(clock: Any, **login: Any) -> LandRegistrySimulator:
     return LandRegistrySimulator(clock, secret=SECRET, agency=OFFICE, wants_supplement=lambda _: False, **login)
 
 
@@ -58,7 +58,7 @@ def words(code: str, text: str) -> dict[str, Any]:
     return {"data": None, "status": {"success": code == "0", "code": code, "message": text}}
 
 
-def kit(settings: Any, **login: str) -> Kit:
+def kit(settings: Any, **login: Any) -> Kit:
     return Kit(
         "connectors.land_registry",
         LandRegistry,
@@ -322,9 +322,9 @@ async def test_the_certificate_waits_for_both_payment_evidence_and_completion(ri
     await rig.deliver(outbound("land.file_submitted"))
     await rig.deliver(outbound("tax.notice_issued"))
     await rig.deliver(outbound("payment.evidenced"))
-    assert "L12/" not in story(rig)
+    assert "L12/1" not in story(rig)
     await rig.deliver(outbound("tax.obligation_completed"))
-    assert story(rig)[-1] == "L12/"
+    assert story(rig)[-1] == "L12/1"
 
 
 async def test_a_file_in_which_a_date_has_another_form_is_not_taken(rig: Rig):
@@ -337,3 +337,36 @@ async def test_a_file_in_which_a_date_has_another_form_is_not_taken(rig: Rig):
 @pytest.mark.parametrize("each", [*HOOKS, *ENDPOINTS.values()])
 def test_field_tables_name_only_fields_that_records_have(each: Any):
     assert {field.ours for field in each.table} <= set(each.record.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (Turn.WRONG_DATA, ["L15_CORRECTION/"]),
+        (Turn.WRONG_PROCEDURE, ["L15_WRONG_PROCEDURE/"]),
+        (Turn.KEPT_AT_APPRAISAL, []),
+    ],
+)
+async def test_a_file_may_be_held_up_before_the_tax_office_is_asked(turn: Turn, said: list[str]):
+    async with running(kit(config, api_key=KEY, turn=lambda _: turn)) as rig:
+        await rig.deliver(outbound("land.file_submitted"))
+        assert story(rig)[2:] == said
+        if turn is Turn.KEPT_AT_APPRAISAL:
+            rig.simulator.release(CODE)
+            assert story(rig)[-1] == f"pctt/PCTT-{CODE}-1"
+
+
+async def test_a_recalculated_obligation_is_asked_again_after_its_first_notice_was_paid():
+    async with running(kit(config, api_key=KEY, turn=lambda _: Turn.RECALCULATED)) as rig:
+        for event in ("land.file_submitted", "tax.notice_issued", "payment.evidenced", "tax.obligation_completed"):
+            await rig.deliver(outbound(event))
+    assert story(rig)[-1] == f"pctt/PCTT-{CODE}-2"
+    assert rig.simulator.files[CODE].notices == set()
+
+
+async def test_a_disputed_certificate_is_issued_anew_once_for_each_dispute(rig: Rig):
+    for event in ("land.file_submitted", "tax.notice_issued", "payment.evidenced", "tax.obligation_completed"):
+        await rig.deliver(outbound(event))
+    await rig.deliver(outbound("land.result_disputed"))
+    await rig.deliver(outbound("land.result_disputed"))
+    assert story(rig)[-2:] == ["L12/1", "L12/2"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -43,7 +44,7 @@ def config(url: str) -> dict[str, Any]:
 def knows_the_dossier(simulator: OneStopSimulator, event: Event) -> None:
     """Everything but a submission is about a dossier that the one-stop has."""
     if event.type != "dossier.submitted" and event.type.partition(".")[0] in ("land", "tax", "payment"):
-        simulator.dossiers[event.subject] = {"MaHoSo": event.subject}
+        simulator.dossiers[event.subject] = {"MaHoSo": event.subject, "MaTTHC": "1.012783", "ChuHoSo": {"HoTen": "An"}}
         simulator.status[event.subject] = "4"
 
 
@@ -176,7 +177,7 @@ class TestSimulator:
     async def test_it_takes_a_submission_through_reception_and_says_so(self, rig: Rig, submission: Outbound):
         await rig.deliver(submission)
         assert rig.simulator.history[submission.event.subject] == ["1", "2", "4"]
-        assert [sent.identity for sent in rig.simulator.sent][:2] == ["status/2", "L1"]
+        assert [sent.identity for sent in rig.simulator.sent][:2] == ["status/2/LP01", "L1"]
         assert rig.simulator.illegal == []
 
     async def test_a_dossier_that_was_returned_goes_nowhere(self, rig: Rig, submission: Outbound):
@@ -186,11 +187,52 @@ class TestSimulator:
             await rig.connector.deliver(case.event.event())
         assert rig.simulator.status[submission.event.subject] == "10"
 
+    async def test_data_are_corrected_and_the_land_office_told(self, rig: Rig):
+        await rig.deliver(the_case("land.correction_requested"))
+        assert [sent.identity for sent in rig.simulator.sent][-1] == "L4"
+
+    async def test_a_dossier_of_the_wrong_procedure_is_stopped_and_another_takes_its_place(self, rig: Rig):
+        case = the_case("land.wrong_procedure")
+        await rig.deliver(case)
+        code, fresh = case.event.subject, rig.simulator.replaced[case.event.subject]
+        assert (rig.simulator.status[code], rig.simulator.status[fresh]) == ("8", "4")
+        assert [(sent.code, sent.identity) for sent in rig.simulator.sent][:3] == [
+            (code, "status/8"),
+            (fresh, "status/2"),
+            (fresh, "L1"),
+        ]
+
+    async def test_a_wrong_certificate_goes_back_and_the_next_one_is_handed_over(self):
+        async with running(replace(KIT, simulator=doubting)) as rig:
+            finished = the_case("land.finished")
+            await rig.deliver(finished)
+            assert (rig.simulator.status[finished.event.subject], rig.simulator.sent[-1].identity) == ("4", "L14/1")
+            await rig.connector.deliver(finished.event.event())
+            assert rig.simulator.status[finished.event.subject] == "10"
+
+    async def test_each_overdue_notice_is_answered_with_an_apology_and_the_first_sets_a_new_date(self, rig: Rig):
+        case = the_case("dossier.overdue_detected")
+        code = case.event.subject
+        rig.simulator.dossiers[code] = {"MaHoSo": code}
+        for number in (1, 2):
+            await rig.connector.deliver(replace(case.event.event(), id=f"overdue-{number}"))
+            assert rig.simulator.overdue(code) == number
+            assert rig.simulator.dossiers[code]["NgayHenTra"].endswith("170000")
+        assert [sent.identity for sent in rig.simulator.sent] == ["apology", "apology"]
+
     async def test_a_reply_takes_effect_once(self, rig: Rig):
         case = next(c for c in KIT.cases().outbound if c.event.type == "delivery.rejected")
         await rig.deliver(case)
         await rig.deliver(case)
         assert rig.simulator.rejections == ["5f1c7c0e-1111-5000-8000-000000000001"]
+
+
+def the_case(event_type: str) -> Outbound:
+    return next(case for case in KIT.cases().outbound if case.event.type == event_type)
+
+
+def doubting(clock: ManualClock) -> OneStopSimulator:
+    return OneStopSimulator(clock, token=TOKEN, agency=COMMUNE, disputes=lambda _: True)
 
 
 _TYPES = {"land-finished": "land.finished", "late notice": "tax.notice_issued"}
