@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import resident_mb
+from router.assembly import build_bus, topics_of
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Recipient
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
@@ -29,7 +30,7 @@ from router.routing.table import Match, Routes, Rule
 from router.runtime import quiet_collector, run_loop
 from router.sdk import Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt, Transient
 from router.sdk.dates import local_date
-from router.service import Service, build_bus, topics_of
+from router.service import Service
 from router.settings import RecipientSection, Settings
 
 STEADY = 100  # events a second of the others

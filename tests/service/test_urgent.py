@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from router.assembly import build_bus
 from router.clock import SystemClock, SystemIds
 from router.delivery.calls import Recipient
 from router.events import CE_PRIORITY, DOCUMENT_TOPIC, URGENT, by_partition, key_of, topic_of
@@ -19,7 +20,7 @@ from router.recipients import opening_of
 from router.sdk import ConnectorConfig, Context, Limits, Manifest, Operation
 from router.sdk.dates import VIETNAM
 from router.sdk.manifest import Hours
-from router.service import Service, build_bus
+from router.service import Service
 from router.settings import RecipientSection, Settings
 from tests.delivery.installation import Script, Scripted
 
