@@ -83,7 +83,7 @@ def deadlines(
         output.error(f"lgsp: there are more than {limit}; --limit shows them")
 
 
-@dossier.command("show", epilog="Example: lgsp dossier show H39.25.01-250616-0007")
+@dossier.command("show", epilog="Example: lgsp dossier show H39.25.01-250602-0007")
 def show(
     code: Annotated[
         str,
