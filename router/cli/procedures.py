@@ -30,7 +30,7 @@ from router.errors import ConfigError
 from router.ledger import instances
 from router.ports import Ledger
 from router.procedures.definition import Definition, plain
-from router.procedures.definitions_file import linted
+from router.procedures.definitions_file import linted, load_definition
 from router.procedures.draw import as_svg, as_text
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
@@ -192,8 +192,8 @@ def _library(config: ConfigOption) -> Library:
 def _named(name: str, config: ConfigOption) -> Definition:
     if name.endswith((".yaml", ".yml")):
         try:
-            return linted(Path(name).read_text("utf-8"), name)[0]
-        except (OSError, ConfigError) as error:
+            return load_definition(Path(name))
+        except ConfigError as error:
             output.error(f"lgsp: {error}")
             raise typer.Exit(MISCONFIGURED) from None
     procedure, _, version = name.partition("/")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -53,7 +53,17 @@ _VIETNAMESE: Final = {
     Unit.NEXT_WORKING_DAY: "ngày làm việc tiếp theo",
     Unit.SAME_DAY: "trong ngày",
 }
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\d+/\d+) (working days?|working hours?|calendar days?|hours?|minutes?)")
+_AMOUNT: Final = r"\d{1,6}(?:\.\d{1,4})?|\d{1,6}/\d{1,6}"
+_DURATION: Final = re.compile(rf"({_AMOUNT}) (working days?|working hours?|calendar days?|hours?|minutes?)")
+_BARE: Final = re.compile(_AMOUNT)
+#: The longest duration: ten years. Longer ones are slips, and counting them day by day would hold everybody up.
+LONGEST: Final[Mapping[Unit, int]] = {
+    Unit.WORKING_DAYS: 2_500,
+    Unit.WORKING_HOURS: 20_000,
+    Unit.CALENDAR_DAYS: 3_650,
+    Unit.HOURS: 87_600,
+    Unit.MINUTES: 5_256_000,
+}
 
 
 class Duration(BaseModel):
@@ -69,15 +79,27 @@ class Duration(BaseModel):
     @classmethod
     def read(cls, text: object) -> Duration:
         """Raises ``ValueError`` naming the forms."""
-        if text in _NAMED:
+        if isinstance(text, str) and text in _NAMED:
             return cls(amount=Fraction(1), unit=Unit(str(text)))
         found = _DURATION.fullmatch(str(text))
         if found is None:
             raise ValueError(
                 "a duration is like `5 working days`, `8 working hours`, `30 calendar days`, `30 minutes`, `same day`"
             )
-        word = found[2] if found[2].endswith("s") else found[2] + "s"
-        return cls(amount=Fraction(found[1]), unit=Unit(word))
+        return cls.of(found[1], Unit(found[2] if found[2].endswith("s") else found[2] + "s"))
+
+    @classmethod
+    def of(cls, amount: str, unit: Unit) -> Duration:
+        """Raises ``ValueError`` for nothing, for more than ten years, and for half a calendar day."""
+        try:
+            exact = Fraction(amount)
+        except ZeroDivisionError:
+            raise ValueError(f"`{amount}` divides by zero") from None
+        if not 0 < exact <= LONGEST[unit]:
+            raise ValueError(f"a duration is above 0 and at most {LONGEST[unit]:,} {unit}")
+        if unit is Unit.CALENDAR_DAYS and exact.denominator != 1:
+            raise ValueError("calendar days are counted whole")
+        return cls(amount=exact, unit=unit)
 
     def __str__(self) -> str:
         return str(self.unit) if self.unit in _NAMED else f"{float(self.amount):g} {self.unit}"
@@ -97,13 +119,9 @@ def _allowance(value: object) -> object:
     """A bare number of a budget means working days."""
     if isinstance(value, Duration):
         return value
-    try:
-        days = Fraction(str(value))
-    except ValueError:
-        return Duration.read(value)
-    if days <= 0:
-        raise ValueError("a budget is above 0, or `same day`")
-    return Duration(amount=days, unit=Unit.WORKING_DAYS)
+    if _BARE.fullmatch(str(value)):
+        return Duration.of(str(value), Unit.WORKING_DAYS)
+    return Duration.read(value)
 
 
 def _expression(value: object) -> object:
@@ -124,6 +142,14 @@ class Part(BaseModel):
     """What all parts of a definition share: nothing unknown, nothing changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Finding(NamedTuple):
+    """Something to say about a part of a definition. ``fault``: it cannot be used like this."""
+
+    place: tuple[str, ...]
+    text: str
+    fault: bool = True
 
 
 class Text(Part):
@@ -263,6 +289,16 @@ class Definition(Part):
             front = {target for name in front for target in self.nodes[name].targets()} - found
             found |= front
         return frozenset(found)
+
+
+def placed(definition: Definition) -> Iterator[tuple[tuple[str, ...], Edge]]:
+    """Every edge with its place in the file."""
+    for name, node in definition.nodes.items():
+        for number, edge in enumerate(node.edges):
+            yield ("nodes", name, "edges", str(number)), edge
+    for field, edges in (("anywhere", definition.anywhere), ("from_end", definition.from_end)):
+        for number, edge in enumerate(edges):
+            yield (field, str(number)), edge
 
 
 def _without_words(value: Any) -> Any:

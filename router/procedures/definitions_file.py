@@ -11,10 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from router.errors import ConfigError
-from router.procedures.definition import Definition
-from router.procedures.lint import Finding, problems
+from router.procedures.definition import Definition, Finding
+from router.procedures.lint import problems
 
 EXPECTED: Final = "see docs/procedures.md"
+LARGEST: Final = 200_000  # characters of a file
 
 
 def shipped_definitions() -> list[Definition]:
@@ -41,40 +42,55 @@ def load_definition(file: Path) -> Definition:
 
 
 def parse_definition(text: str, file: str) -> Definition:
-    """A definition from YAML, without faults. Raises ``ConfigError``."""
-    definition, lines = read_definition(text, file)
-    for finding in problems(definition):
+    """A definition from YAML, without faults. Raises ``ConfigError`` for the first one."""
+    lines, made = _read(text, file)
+    findings = made if isinstance(made, list) else problems(made)
+    for finding in findings:
         if finding.fault:
             raise ConfigError(finding.text, file=file, key=_named(finding.place, lines), expected=EXPECTED)
-    return definition
+    assert not isinstance(made, list)  # what is no definition has faults
+    return made
 
 
-def linted(text: str, file: str) -> tuple[Definition, list[tuple[int, Finding]]]:
-    """A definition with everything there is to say about it, each with its line. Raises ``ConfigError`` if it cannot
-    be read at all.
+def linted(text: str, file: str) -> tuple[Definition | None, list[tuple[int, Finding]]]:
+    """Everything there is to say about a definition, each with its line; no definition if its form is wrong.
+
+    Raises ``ConfigError``, with its line as ``key``, if it is not even YAML.
     """
-    definition, lines = read_definition(text, file)
-    return definition, [(_line(finding.place, lines), finding) for finding in problems(definition)]
+    lines, made = _read(text, file)
+    findings = made if isinstance(made, list) else problems(made)
+    said = [(_line(finding.place, lines), finding) for finding in findings]
+    return None if isinstance(made, list) else made, said
 
 
-def read_definition(text: str, file: str) -> tuple[Definition, dict[tuple[str, ...], int]]:
-    """A definition as far as its form goes, and the line of each of its parts. Raises ``ConfigError``."""
+def _read(text: str, file: str) -> tuple[dict[tuple[str, ...], int], Definition | list[Finding]]:
+    """The line of each part, and the definition, or what is wrong with its form. Raises ``ConfigError``."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if len(text) > LARGEST:
+            raise ConfigError("is too large", file=file, expected=f"at most {LARGEST:,} characters")
+        lines = dict(_lines(_composed(text), ()))
         values = yaml.load(text, Loader=_Strict)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "is not YAML"
         raise ConfigError(str(problem), file=file, key=where, expected="YAML") from error
-    lines = dict(_lines(root, ())) if root is not None else {}
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a date of no calendar, 1,000 brackets
+        raise ConfigError(f"cannot be read: {error}", file=file, expected="YAML") from error
     try:
-        return Definition.model_validate(values), lines
+        return lines, Definition.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = tuple(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(message, file=file, key=_named(place, lines), expected=EXPECTED) from None
+        wrong = error.errors(include_url=False, include_input=False)
+        return lines, [Finding(tuple(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in wrong]
+
+
+def _composed(text: str) -> yaml.Node:
+    """The document's nodes. Anchors and aliases are refused: they can make a small file endless."""
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+            raise yaml.MarkedYAMLError(problem="`&` and `*` are not used here: write it out, or quote the text",
+                                       problem_mark=token.start_mark)  # fmt: skip
+    return yaml.compose(text, Loader=yaml.SafeLoader) or yaml.ScalarNode("", "")
 
 
 class _Strict(yaml.SafeLoader):
@@ -85,6 +101,8 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     made: dict[Any, Any] = {}
     for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key is a word or a number", key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if key in made:
             raise yaml.constructor.ConstructorError(None, None, f"{key} stands there twice", key_node.start_mark)

@@ -1,7 +1,8 @@
 """The little language of guards in definitions: names, constants, comparisons, ``and``/``or``/``not``, ``+`` and ``-``.
 
 An expression is parsed with Python's own grammar, checked against a closed set of forms, and walked; nothing is ever
-executed. Names are ``root.name``; what is not known is ``None``, and an order comparison with ``None`` is false.
+executed. Names are ``root.name``; what is not known is ``None``, and an order comparison with ``None`` is false. What
+cannot be added, or has grown out of bounds, is ``None`` too: no definition raises at run time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], bool]]] = {
 }
 _EQUALITIES: Final = (ast.Eq, ast.NotEq)
 _SUMS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {ast.Add: operator.add, ast.Sub: operator.sub}
+_LARGEST: Final = 10**15  # of a sum: more than all đồng there are
+_LONGEST: Final = 10_000  # characters or elements of a sum
 _WORDS: Final = {"true": True, "false": False, "null": None}
 LONGEST: Final = 500
 
@@ -39,12 +42,12 @@ class Expression:
         if len(self.text) > LONGEST:
             raise ValueError(f"an expression has at most {LONGEST} characters")
         try:
-            self._tree = ast.parse(self.text, mode="eval").body
+            self.tree: Final = ast.parse(self.text, mode="eval").body
         except (SyntaxError, RecursionError, MemoryError):
             raise ValueError(f"`{self.text}` is not an expression") from None
-        for node in ast.walk(self._tree):
+        for node in ast.walk(self.tree):
             _check(node, self.text)
-        self.names = frozenset(_names(self._tree))
+        self.names = frozenset(_names(self.tree))
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
@@ -57,7 +60,7 @@ class Expression:
 
     def value(self, scope: Scope) -> Any:
         """What it comes to."""
-        return _value(self._tree, scope)
+        return _value(self.tree, scope)
 
     def holds(self, scope: Scope) -> bool:
         """Whether it comes to something true."""
@@ -107,12 +110,22 @@ def _value(node: ast.expr, scope: Scope) -> Any:
         case ast.UnaryOp(operand=operand):
             return not _value(operand, scope)
         case ast.BinOp(left=left, op=sum_, right=right):
-            one, other = _value(left, scope), _value(right, scope)
-            return None if one is None or other is None else _SUMS[type(sum_)](one, other)
+            return _sum(_SUMS[type(sum_)], _value(left, scope), _value(right, scope))
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             values = [_value(each, scope) for each in (left, *comparators)]
             return all(_compared(op, *pair) for op, pair in zip(ops, pairwise(values), strict=True))
     raise AssertionError(f"{type(node).__name__} was checked when the expression was read")
+
+
+def _sum(of: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return None
+    try:
+        made = of(one, other)
+    except TypeError:
+        return None  # a text and a number
+    size = len(made) if isinstance(made, str | list) else abs(made)
+    return None if size > (_LONGEST if isinstance(made, str | list) else _LARGEST) else made
 
 
 def _compared(op: ast.cmpop, one: Any, other: Any) -> bool:

@@ -177,14 +177,3 @@ _READERS: Final[Mapping[str, Callable[[_Record], Facts]]] = {
     "document.status_changed": _document_status,
     "procedure.*": _signal,
 }
-
-#: The names a guard may use after ``event.``, by reader: what is not here is a slip of the pen.
-KNOWN: Final = frozenset({
-    "status", "code", "procedure", "sector", "agency", "receiving_agency", "channel", "level", "submitted_at",
-    "accepted_at", "due_at", "due_date", "finished_at", "returned_at", "authority", "corrects", "line_status",
-    "processed_at", "round", "requested_at", "answered_at", "old_due_date", "new_due_date", "component", "state",
-    "component_code", "number", "sent_at", "message", "end_state", "returned", "ended_at", "generation", "replaces",
-    "request", "total", "lines", "notice_status", "notice", "amount", "phase", "reference", "transaction",
-    "payment_status", "paid_at", "document", "business", "sender", "receivers", "response_for", "traces", "urgency",
-    "organ", "name", "related", "stated_at", "addressed_to",
-})  # fmt: skip

@@ -12,7 +12,8 @@ from router.procedures.definition import Definition, Edge, Kind, Node
 from router.procedures.expression import Scope
 from router.procedures.instance import Event, Token
 
-MOST_MOVES: Final = 1_000  # of one step: a definition that goes round in circles is stopped, with its name
+MOST_MOVES: Final = 1_000  # without an event, of each token: lint refuses circles, this stops what it would miss
+MOST_ELEMENTS: Final = 10_000  # of a list that edges append to
 
 
 class Fit(StrEnum):
@@ -46,7 +47,6 @@ class Graph:
     now: int
     at: int  # when the event that is judged occurred, by its source
     told: list[Edge] = field(default_factory=list)
-    _moves: int = 0
 
     def begin(self) -> None:
         """Make the start nodes active."""
@@ -89,8 +89,12 @@ class Graph:
                 self._follow(token, edge)
 
     def settle(self, scope: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take every edge that asks for no event, until none is ready."""
-        while (found := self._automatic(self.scope(scope))) is not None:
+        """Take every edge that asks for no event, until none is ready. It always ends: an instance that would go round
+        in circles stays where it is.
+        """
+        for _ in range(MOST_MOVES * (1 + len(self.tokens))):
+            if (found := self._automatic(self.scope(scope))) is None:
+                return
             token, edge = found
             self._assign(edge, self.scope(scope))
             self._follow(token, edge)
@@ -167,7 +171,7 @@ class Graph:
     def _automatic(self, scope: Scope) -> tuple[Token, Edge] | None:
         for token in self.tokens:
             for edge in self._node(token).edges:
-                if not edge.event and _ready(edge, scope):
+                if not edge.event and edge.to and _ready(edge, scope):
                     return token, edge
         return None
 
@@ -182,15 +186,14 @@ class Graph:
         for name, expression in edge.set.items():
             self.variables[name] = expression.value(scope)
         for name, expression in edge.append.items():
-            if (value := expression.value(scope)) is not None:
-                self.variables[name] = [*self.variables.get(name, ()), value]
+            known = self.variables.get(name)
+            before = known if isinstance(known, list) else []
+            if (value := expression.value(scope)) is not None and len(before) < MOST_ELEMENTS:
+                self.variables[name] = [*before, value]
 
     def _leave(self, token: Token) -> None:
         self.tokens.remove(token)
         self.passed.append(token.id)
-        self._moves += 1
-        if self._moves > MOST_MOVES:
-            raise ValueError(f"{self.definition.name} goes round in circles at {token.node}")
 
     def _leave_everything(self) -> None:
         for token in list(self.tokens):
@@ -217,7 +220,8 @@ class Graph:
         if node.each is None:
             begun = [(branch, item) for branch in node.branches]
         else:
-            elements = dict.fromkeys(map(str, node.each.value({"vars": self.variables}) or ()))
+            listed = node.each.value({"vars": self.variables})
+            elements = dict.fromkeys(map(str, listed if isinstance(listed, list) else ()))
             begun = [(branch, element) for element in elements for branch in node.branches]
         self.forks[name] = len(begun)
         self.arrived.pop(self._joined(name), None)
@@ -232,7 +236,7 @@ class Graph:
     def _join(self, name: str, node: Node, forks: tuple[str, ...]) -> None:
         self.arrived[name] = self.arrived.get(name, 0) + 1
         begun = self.forks.get(node.of, 0)
-        wanted = {"all": begun, "any": 1, "quorum": node.quorum}[node.mode]
+        wanted = {"all": begun, "any": 1, "quorum": min(node.quorum, begun)}[node.mode]
         if self.arrived[name] != wanted:
             return
         for token in [each for each in self.tokens if node.of in each.forks]:

@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
 
-from router.procedures.definition import Definition, Edge, Kind, Node
-from router.procedures.facts import KNOWN
-from schemas.catalogue import EVENT_TYPES
-
-_FINANCE: Final = frozenset({"complete", "generation", "notices", "due", "paid", "suspended"})
-_CHILDREN: Final = frozenset({"total", "open", "recalled", "kept"})
-_DOSSIER: Final = frozenset({"status", "code", "accepted"})
-
-
-class Finding(NamedTuple):
-    """Something to say about a part of a definition. ``fault``: it cannot be used like this."""
-
-    place: tuple[str, ...]
-    text: str
-    fault: bool = True
+from router.procedures.definition import Definition, Finding, Kind, Node, placed
+from router.procedures.guards import guards
+from router.procedures.status import PAUSED, Status
+from router.procedures.vocabulary import event_types
+from router.procedures.ways import astray
 
 
 def problems(definition: Definition) -> list[Finding]:
     """All findings, faults first."""
     found = [
         *_targets(definition),
+        *_statuses(definition),
         *_events(definition),
-        *_guards(definition),
+        *guards(definition),
         *_kinds(definition),
         *_forks(definition),
     ]
     if not any(finding.fault for finding in found):
-        found += [*_ways(definition), *_patience(definition)]
+        found += astray(definition)
+    if not any(finding.fault for finding in found):
+        found += _patience(definition)
     return sorted(found, key=lambda finding: not finding.fault)
-
-
-def _placed(definition: Definition) -> Iterator[tuple[tuple[str, ...], Edge]]:
-    for name, node in definition.nodes.items():
-        for number, edge in enumerate(node.edges):
-            yield ("nodes", name, "edges", str(number)), edge
-    for field, edges in (("anywhere", definition.anywhere), ("from_end", definition.from_end)):
-        for number, edge in enumerate(edges):
-            yield (field, str(number)), edge
 
 
 def _targets(definition: Definition) -> Iterator[Finding]:
     """Whatever is named exists."""
     known = definition.nodes
-    for place, edge in _placed(definition):
+    for place, edge in placed(definition):
         if edge.to and edge.to not in known:
             yield Finding((*place, "to"), f"there is no node `{edge.to}`")
     for name, node in known.items():
@@ -59,95 +42,62 @@ def _targets(definition: Definition) -> Iterator[Finding]:
         for branch in node.branches:
             if branch not in known:
                 yield Finding(("nodes", name, "branches"), f"there is no node `{branch}`")
-    for name in definition.start:
+    for place, name in _entries(definition):
         if name not in known:
-            yield Finding(("start",), f"there is no node `{name}`")
-    for status, name in definition.corrections.items():
-        if name not in known:
-            yield Finding(("corrections", str(status)), f"there is no node `{name}`")
+            yield Finding(place, f"there is no node `{name}`")
+
+
+def _entries(definition: Definition) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Nodes that are named beside the edges, with where."""
+    yield from ((("start",), name) for name in definition.start)
+    yield from ((("corrections", str(status)), name) for status, name in definition.corrections.items())
+    limits = definition.pause_limits.items()
+    yield from ((("pause_limits", str(status), "to"), limit.to) for status, limit in limits if limit.to)
+
+
+def _statuses(definition: Definition) -> Iterator[Finding]:
+    """Statuses that stand as keys exist."""
+    for status in definition.corrections.keys() - set(map(int, Status)) | definition.corrections.keys() & {0}:
+        yield Finding(("corrections", str(status)), "is no status: they are 1 to 10")
+    for status in definition.pause_limits.keys() - set(map(int, PAUSED)):
+        yield Finding(("pause_limits", str(status)), "the clock stands still in 5, 6 and 8 alone")
 
 
 def _events(definition: Definition) -> Iterator[Finding]:
     """Event types are those of the catalogue; a star stands for the rest of a name."""
-    for place, edge in _placed(definition):
+    for place, edge in placed(definition):
         for event in edge.event:
-            if not _is_event(event):
+            if not event_types(event):
                 yield Finding((*place, "event"), f"there is no event type `{event}`")
     for event in definition.noted:
-        if not _is_event(event):
+        if not event_types(event):
             yield Finding(("noted",), f"there is no event type `{event}`")
-
-
-def _is_event(name: str) -> bool:
-    if name.endswith("*"):
-        return any(event.startswith(name[:-1]) for event in EVENT_TYPES)
-    return name in EVENT_TYPES
-
-
-def _guards(definition: Definition) -> Iterator[Finding]:
-    """Guards use names that exist: ``when`` and ``item`` of the event, ``needs`` of the instance."""
-    for place, edge in _placed(definition):
-        named = [("when", edge.when), ("needs", edge.needs), ("item", edge.item)]
-        named += [("set", value) for value in edge.set.values()]
-        named += [("append", value) for value in edge.append.values()]
-        for field, guard in named:
-            for root, name in sorted(guard.names) if guard is not None else ():
-                if problem := _unknown(definition, root, name):
-                    yield Finding((*place, field), problem)
-                elif root == "event" and (field == "needs" or not edge.event):
-                    yield Finding((*place, field), "`event.…` belongs into `when`")
-                elif root != "event" and field == "when":
-                    yield Finding((*place, field), f"`{root}.…` belongs into `needs`")
-        for name in (*edge.set, *edge.append):
-            if name not in definition.variables:
-                yield Finding((*place, "set"), f"there is no variable `{name}`")
-    for node_name, node in definition.nodes.items():
-        for root, name in sorted(node.each.names) if node.each is not None else ():
-            if root != "vars" or name not in definition.variables:
-                yield Finding(
-                    ("nodes", node_name, "each"), "`each` is a list among the variables, like `vars.receivers`"
-                )
-
-
-def _unknown(definition: Definition, root: str, name: str) -> str:
-    known = {
-        "event": KNOWN,
-        "finance": _FINANCE,
-        "children": _CHILDREN,
-        "dossier": _DOSSIER,
-        "vars": definition.variables.keys(),
-        "passed": definition.nodes.keys(),
-        "active": definition.nodes.keys(),
-    }
-    if root not in known:
-        return f"`{name}` is no name here; names begin with {', '.join(sorted(known))}" if not root else (
-            f"`{root}.{name}`: names begin with {', '.join(sorted(known))}"
-        )  # fmt: skip
-    return "" if name in known[root] else f"`{root}.{name}` does not exist"
 
 
 def _kinds(definition: Definition) -> Iterator[Finding]:
     """Each kind has what it needs and nothing it cannot use."""
     for name, node in definition.nodes.items():
-        place = ("nodes", name)
-        if node.kind is Kind.END and (node.edges or node.timeout):
-            yield Finding(place, "an end leads nowhere: use `from_end`")
-        if node.kind is Kind.END and not node.state:
-            yield Finding(place, "an end has a `state`")
-        if node.kind in (Kind.TASK, Kind.MANUAL) and not node.role:
-            yield Finding(place, f"a {node.kind} has a `role`")
-        if node.kind not in (Kind.END, Kind.FAN_OUT) and not node.edges and not (node.timeout and node.timeout.to):
-            yield Finding(place, "nothing leads away from here")
-        if node.kind is Kind.FAN_OUT and not node.branches:
-            yield Finding(place, "a fan_out has `branches`")
-        if node.kind is Kind.FAN_OUT and node.edges:
-            yield Finding(place, "a fan_out goes on by its branches alone")
-        if node.kind is Kind.JOIN and not node.of:
-            yield Finding(place, "a join says `of` which fan_out it is")
-        if node.kind is Kind.JOIN and (node.mode == "quorum") != (node.quorum > 0):
-            yield Finding(place, "a join with mode quorum has a `quorum` above 0, others have none")
-        if node.kind is Kind.PAUSE and node.clock == "authority":
-            yield Finding(place, "a pause says whose `clock` runs: not the authority's")
+        yield from (Finding(("nodes", name), text) for wrong, text in _rules(node) if wrong)
+
+
+def _rules(node: Node) -> Iterator[tuple[object, str]]:
+    kind = node.kind
+    end, fork, join = kind is Kind.END, kind is Kind.FAN_OUT, kind is Kind.JOIN
+    yield end and (node.edges or node.timeout), "an end leads nowhere: use `from_end`"
+    yield end and not node.state, "an end has a `state`"
+    yield not end and node.state, "only an end has a `state`"
+    yield kind in (Kind.TASK, Kind.MANUAL) and not node.role, f"a {kind} has a `role`"
+    leads = node.edges or (node.timeout and node.timeout.to)
+    yield not end and not fork and not leads, "nothing leads away from here"
+    yield fork and not node.branches, "a fan_out has `branches`"
+    yield fork and node.edges, "a fan_out goes on by its branches alone"
+    yield fork and node.timeout, "a fan_out does not last: it has no `timeout`"
+    yield not fork and (node.branches or node.each), "only a fan_out has `branches` and `each`"
+    yield join and not node.of, "a join says `of` which fan_out it is"
+    wrong = (node.mode == "quorum") != (node.quorum > 0)
+    yield join and wrong, "a join with mode quorum has a `quorum` above 0, others have none"
+    yield not join and (node.of or node.quorum or node.mode != "all"), "only a join has `of`, `mode` and `quorum`"
+    yield kind is Kind.PAUSE and node.clock == "authority", "a pause says whose `clock` runs: not the authority's"
 
 
 def _forks(definition: Definition) -> Iterator[Finding]:
@@ -161,18 +111,9 @@ def _forks(definition: Definition) -> Iterator[Finding]:
             forked = definition.nodes.get(node.of)
             if forked is None or forked.kind is not Kind.FAN_OUT:
                 yield Finding(("nodes", name, "of"), f"`{node.of}` is no fan_out")
-
-
-def _ways(definition: Definition) -> Iterator[Finding]:
-    """Every node can be reached, and an end can be reached from every node."""
-    begun = frozenset(definition.start) | frozenset(edge.to for _, edge in definition.edges() if edge.to and not _)
-    entered = begun | {edge.to for edge in definition.from_end if edge.to} | set(definition.corrections.values())
-    for name in definition.nodes.keys() - definition.reachable(frozenset(entered)) - entered:
-        yield Finding(("nodes", name), "no way leads here")
-    ends = {name for name, node in definition.nodes.items() if node.kind is Kind.END}
-    for name, node in definition.nodes.items():
-        if node.kind is not Kind.END and not definition.reachable(frozenset({name})) & ends:
-            yield Finding(("nodes", name), "no way leads from here to an end")
+            elif forked.each is None and node.quorum > len(forked.branches):
+                begun = len(forked.branches)
+                yield Finding(("nodes", name, "quorum"), f"`{node.of}` begins {begun} branches: a quorum is no more")
 
 
 def _patience(definition: Definition) -> Iterator[Finding]:

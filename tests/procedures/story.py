@@ -30,8 +30,11 @@ def definition(procedure: str) -> Definition:
 class Story:
     """``status`` and ``event`` tell one more thing, a minute later; ``later`` lets time pass, with its timers."""
 
-    def __init__(self, procedure: str, *, start: datetime = START, clockwork: Clockwork = CLOCKWORK) -> None:
-        self.definition, self.clockwork = definition(procedure), clockwork
+    def __init__(
+        self, procedure: str | Definition, *, start: datetime = START, clockwork: Clockwork = CLOCKWORK
+    ) -> None:
+        self.definition = procedure if isinstance(procedure, Definition) else definition(procedure)
+        self.clockwork = clockwork
         self.now = micros(start)
         self.instance: Instance = opened(self.definition, self.now, "0b6a8d3e-5d2a-5b7e-8c55-1f0a7c1d2e3f")
         self.log: list[LogLine] = []

@@ -26,7 +26,9 @@ start: work
 nodes:
   work:
     {{kind: task, role: one, days: {budget}, title: {{vi: a, en: a}}, edges: [{{event: dossier.withdrawn, to: done}}]}}
-  done: {{kind: end, state: done, title: {{vi: a, en: a}}}}
+  done: {{kind: end, state: returned, title: {{vi: a, en: a}}}}
+  refused: {{kind: end, state: refused, title: {{vi: a, en: a}}}}
+  withdrawn: {{kind: end, state: withdrawn, title: {{vi: a, en: a}}}}
 """
 
 

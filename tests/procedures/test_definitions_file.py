@@ -36,7 +36,9 @@ nodes:
     edges:
       - {event: "dossier.*", when: event.status == 9, to: done}
     compensation: {kind: none, text: nothing}
-  done: {kind: end, state: done, title: {vi: Xong, en: Done}}
+  done: {kind: end, state: returned, title: {vi: Xong, en: Done}}
+  refused: {kind: end, state: refused, title: {vi: Từ chối, en: Refused}}
+  withdrawn: {kind: end, state: withdrawn, title: {vi: Rút, en: Withdrawn}}
 """
 
 
@@ -57,7 +59,7 @@ def test_a_good_definition_has_nothing_to_find() -> None:
         ("event.status == 9", "__import__('os')", 15, "Call is not allowed"),
         ("event.status == 9", "event.status ==", 15, "is not an expression"),
         ("kind: task", "kind: chore", 11, "Input should be"),
-        ("state: done, ", "", 17, "an end has a `state`"),
+        ("state: returned, ", "", 17, "an end has a `state`"),
         ("start: work", "start: done", 10, "no way leads here"),
         ("version: 1", "version: 1\nversion: 2", 3, "stands there twice"),
         ("roles:", "rolls:", 1, "Field required"),
