@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
@@ -163,7 +164,8 @@ class Edge(Part):
     """A way on. Without ``event`` it is taken by itself as soon as ``needs`` holds.
 
     ``when`` looks at the event, ``needs`` at the instance: an event that fits ``when`` while ``needs`` does not hold
-    yet is early. ``item`` says which of several branches the event means.
+    yet is early. ``item`` says which of several branches the event means. ``compensate`` asks for what all nodes behind
+    it say under ``compensation`` and gives money back; ``undo`` asks it of these nodes alone.
     """
 
     event: Words = ()
@@ -175,6 +177,7 @@ class Edge(Part):
     append: Mapping[str, Guard] = {}
     tell_children: Literal["recall"] | None = None
     compensate: bool = False
+    undo: Words = ()
 
 
 class Timeout(Part):
@@ -200,9 +203,12 @@ PAUSE_LIMITS: Final[Mapping[int, Timeout]] = {
 
 
 class Compensation(Part):
-    """What is done about a node's work when the dossier is withdrawn or its way is left: or why nothing is."""
+    """What is done about a node's work when the dossier is withdrawn or its way is left: or why nothing is. It is asked
+    only while ``needs`` holds.
+    """
 
     kind: Literal["undo", "correct", "notify", "none"]
+    needs: Guard | None = None
     text: str = Field(min_length=1)
 
 
@@ -235,9 +241,11 @@ class Node(Part):
 class Definition(Part):
     """A version of a procedure. ``codes`` are the national procedure codes that run by it (``*`` allowed at the end).
 
-    ``anywhere`` edges apply whatever node is active, those ``from_end`` when the instance has ended. ``corrections``
-    say at which node an instance goes on after a correction to that status. ``early_window`` is how long an event waits
-    for its predecessor, ``money_window`` how long money does, ``pause_limits`` how long a dossier may rest in a status.
+    ``budgets`` are those of agencies whose code fits a pattern, where the law gives other time than ``budget`` (far
+    communes): the longest pattern counts. ``anywhere`` edges apply whatever node is active, those ``from_end`` when the
+    instance has ended. ``corrections`` say at which node an instance goes on after a correction to that status.
+    ``early_window`` is how long an event waits for its predecessor, ``money_window`` how long money does,
+    ``pause_limits`` how long a dossier may rest in a status.
     """
 
     procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -248,6 +256,7 @@ class Definition(Part):
     codes: Words = ()
     valid_from: date | None = None
     budget: Allowance | None = None
+    budgets: Mapping[str, Allowance] = {}
     roles: Mapping[str, Text]
     variables: Mapping[str, bool | int | str | tuple[str, ...]] = {}
     start: Words
@@ -270,6 +279,11 @@ class Definition(Part):
         """What it says, without its words for people: the same for a file in which only those were mended."""
         said = json.dumps(_without_words(self.model_dump()), sort_keys=True, default=_text)
         return sha256(said.encode()).hexdigest()[:16]
+
+    def budget_of(self, agency: str) -> Duration | None:
+        """The time of the whole procedure at an agency."""
+        fit = [pattern for pattern in self.budgets if fnmatchcase(agency, pattern)]
+        return self.budgets[max(fit, key=len)] if fit else self.budget
 
     def edges(self) -> Iterator[tuple[str, Edge]]:
         """Every edge with the node it leaves (empty for ``anywhere``, ``(end)`` for ``from_end``)."""

@@ -98,7 +98,7 @@ def applied(
     if status in (Status.ACCEPTED, Status.PROCESSING) and not known.accepted_at:
         known = replace(known, accepted_at=facts.get("accepted_at") or at)
         here, claimed = clockwork.at(known.agency), int(facts.get("due_at") or 0)
-        due = dues.accepted(due, here, definition.budget, known.accepted_at, claimed)
+        due = dues.accepted(due, here, definition.budget_of(known.agency), known.accepted_at, claimed)
     else:
         due = dues.stated(due, at, int(facts.get("due_at") or 0))
     if status is Status.SUPPLEMENT_REQUESTED:

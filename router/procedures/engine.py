@@ -7,7 +7,7 @@ every step; what no step can make legal is refused and becomes a dead letter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -227,12 +227,18 @@ class _Run:
                 self.result.emissions += [signals.recall(self.instance, child, self.now) for child in self._living()]
             if edge.compensate:
                 self._compensate()
+            elif edge.undo:
+                self._undo(edge.undo)
         graph.told.clear()
 
     def _compensate(self) -> None:
         """What was done is undone where the definition says so, the last thing first; money is given back."""
-        self.result.emissions += signals.compensations(self.definition, self.instance, self.now)
+        self._undo()
         self._give_back(self.instance.end_state or "compensated")
+
+    def _undo(self, only: Collection[str] = ()) -> None:
+        scope = {**self._scope(), "vars": self.instance.variables}
+        self.result.emissions += signals.compensations(self.definition, self.instance, scope, self.now, only)
 
     def _close_money(self, verdict: Verdict | None) -> None:
         """Who is refused or withdraws owes nothing, whatever the definition says; after a correction it may again."""

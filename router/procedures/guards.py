@@ -40,9 +40,20 @@ def guards(definition: Definition) -> Iterator[Finding]:
         if edge.when is not None and not edge.event:
             yield Finding((*place, "when"), "`when` looks at an event: there is none")
     for node_name, node in definition.nodes.items():
+        if node.compensation is not None and node.compensation.needs is not None:
+            place = ("nodes", node_name, "compensation", "needs")
+            yield from (Finding(place, text) for text in _of_instance(definition, node.compensation.needs))
         if node.each is not None and not _is_list(definition, node.each):
             place = ("nodes", node_name, "each")
             yield Finding(place, "`each` is a list among the variables, like `vars.receivers`")
+
+
+def _of_instance(definition: Definition, guard: Expression) -> Iterator[str]:
+    """What is wrong with a guard where there is no event."""
+    nothing = Edge()
+    wrong = (_misplaced(definition, nothing, "needs", root, name) for root, name in sorted(guard.names))
+    yield from filter(None, wrong)
+    yield from contradictions(guard, _knowing(definition, nothing))
 
 
 def _expressions(edge: Edge) -> Iterator[tuple[tuple[str, ...], Expression]]:

@@ -34,6 +34,9 @@ def _targets(definition: Definition) -> Iterator[Finding]:
     for place, edge in placed(definition):
         if edge.to and edge.to not in known:
             yield Finding((*place, "to"), f"there is no node `{edge.to}`")
+        for name in edge.undo:
+            if name not in known:
+                yield Finding((*place, "undo"), f"there is no node `{name}`")
     for name, node in known.items():
         if node.role and node.role not in definition.roles:
             yield Finding(("nodes", name, "role"), f"there is no role `{node.role}`")

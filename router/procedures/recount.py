@@ -45,9 +45,9 @@ def _whole_again(instance: Instance, definition: Definition, clockwork: Clockwor
     start = max((n for n, move in enumerate(moves) if move.why in SET), default=-1)
     if start < 0:
         return due_at(moves)
-    to = moves[start].due
-    if moves[start].why == ACCEPTED and definition.budget is not None and began:
-        to = clockwork.after(began, definition.budget)
+    to, budget = moves[start].due, definition.budget_of(instance.dossier.agency)
+    if moves[start].why == ACCEPTED and budget is not None and began:
+        to = clockwork.after(began, budget)
     return _paused_again(moves[start + 1 :], to, clockwork)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from router.events import key_of
 from router.procedures import dues
 from router.procedures.definition import Definition
 from router.procedures.effects import Emit
+from router.procedures.expression import Scope
 from router.procedures.instance import Child, Instance
 from router.procedures.obligation import Refund
 from router.sdk.inbound import DOCUMENT_ID
@@ -58,16 +60,20 @@ def overdue(instance: Instance, at: int) -> Emit:
     return Emit("dossier.overdue_detected", record, addressed_to=facts.agency)
 
 
-def compensations(definition: Definition, instance: Instance, at: int) -> list[Emit]:
-    """What is asked of those whose work is undone: the last node first, each once."""
+def compensations(
+    definition: Definition, instance: Instance, scope: Scope, at: int, only: Collection[str] = ()
+) -> list[Emit]:
+    """What is asked of those whose work is undone: the last node first, each once; of these nodes alone if named."""
     begun = [*instance.passed, *(token.id for token in instance.tokens)]
     names = dict.fromkeys(name.partition("[")[0] for name in reversed(begun))
+    names = {name: None for name in names if not only or name in only}
     asked: list[Emit] = []
     for name in names:
         node = definition.nodes[name]
-        if node.compensation is not None and node.compensation.kind != "none":
+        asks = node.compensation
+        if asks is not None and asks.kind != "none" and (asks.needs is None or asks.needs.holds(scope)):
             words = _signal(instance, name, at)
-            words |= {"role": node.role or None, "kind": node.compensation.kind, "text": node.compensation.text}
+            words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text}
             asked.append(Emit(COMPENSATION, words, addressed_to=instance.dossier.agency))
     return asked
 

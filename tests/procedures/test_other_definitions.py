@@ -131,9 +131,9 @@ def test_a_change_of_land_use_is_paid_in_instalments() -> None:
     story.component("decision", "DONE", number="45/QĐ-UBND")
     story.request(1)
     story.notice("TB1", 1, 50_000_000, 50_000_000)
-    assert story.nodes == {"first_instalment"}
+    assert story.nodes == {"first_instalment", "term"}
     story.pays(50_000_000, "TB1", phase="CONFIRM")
-    assert story.nodes == {"last_instalment"}
+    assert story.nodes == {"last_instalment", "term"}
     assert story.event("land.finished", end_state="0") is Verdict.EARLY
     story.pays(50_000_000, "TB1", phase="CONFIRM")
     assert story.nodes == {"result"}
