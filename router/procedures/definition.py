@@ -166,6 +166,9 @@ class Edge(Part):
     ``when`` looks at the event, ``needs`` at the instance: an event that fits ``when`` while ``needs`` does not hold
     yet is early. ``item`` says which of several branches the event means. ``compensate`` asks for what all nodes behind
     it say under ``compensation`` and gives money back; ``undo`` asks it of these nodes alone.
+
+    Of a document: ``tell_children`` recalls forwarded copies, ``tell_receivers`` sends 13 to the receiver of the
+    branch, ``tell_sender`` says to the sender what came of a recall (15, or 16 with those that keep it).
     """
 
     event: Words = ()
@@ -176,6 +179,8 @@ class Edge(Part):
     set: Mapping[str, Guard] = {}
     append: Mapping[str, Guard] = {}
     tell_children: Literal["recall"] | None = None
+    tell_receivers: Literal["recall"] | None = None
+    tell_sender: Literal["outcome"] | None = None
     compensate: bool = False
     undo: Words = ()
 

@@ -222,9 +222,13 @@ class _Run:
             variables=graph.variables,
             end_state=graph.end_state,
         )
-        for edge in graph.told:
-            if edge.tell_children:
-                self.result.emissions += [signals.recall(self.instance, child, self.now) for child in self._living()]
+        if any(edge.tell_children for _, edge in graph.told):
+            self.result.emissions += [signals.recall(self.instance, child, self.now) for child in self._living()]
+        for token, edge in graph.told:
+            if edge.tell_receivers and token is not None:
+                self.result.emissions.append(signals.taken_back(self.instance, token.item, self.now))
+            if edge.tell_sender:
+                self.result.emissions.append(signals.outcome(self.instance, self.now))
             if edge.compensate:
                 self._compensate()
             elif edge.undo:
@@ -296,9 +300,13 @@ class _Run:
         return [child for child in self.instance.children if not child.ended]
 
     def _find_parent(self, event: Event) -> None:
-        """A document that answers or forwards another: that one's instance learns of it."""
-        named = [each for each in event.facts.get("response_for", ()) if each != event.facts.get("document")]
-        if named:
+        """A forwarded copy: the original's instance learns of it. A plain reply names the document too, but passed no
+        other system before its sender, or goes back to one.
+        """
+        facts = event.facts
+        named = [each for each in facts.get("response_for", ()) if each != facts.get("document")]
+        passed = set(facts.get("traces", ())) - {facts.get("sender")}
+        if named and passed and not passed & set(facts.get("receivers", ())):
             parent = signals.key_of_document(named[0])
             self.instance = replace(self.instance, parent=parent)
             self.result.emissions.append(signals.to_parent(self.instance, CHILD_OPENED, "opened", self.now))

@@ -148,6 +148,8 @@ def _document(record: _Record) -> Facts:
         "response_for": list(record.get("response_for") or ()),
         "traces": [trace["organ_id"] for trace in record.get("traces") or ()],
         "urgency": str(record["priority"]),
+        "added": [each["organ_id"] for each in record.get("receiver_changes") or () if each["added"]],
+        "removed": [each["organ_id"] for each in record.get("receiver_changes") or () if not each["added"]],
     }
 
 

@@ -35,7 +35,7 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class Graph:
-    """The moving part of a step. ``told`` collects edges with effects outside the graph, in the order taken."""
+    """The moving part of a step. ``told`` collects the edges taken, in order: some have effects outside the graph."""
 
     definition: Definition
     tokens: list[Token]
@@ -46,7 +46,7 @@ class Graph:
     end_state: str
     now: int
     at: int  # when the event that is judged occurred, by its source
-    told: list[Edge] = field(default_factory=list)
+    told: list[Taken] = field(default_factory=list)
 
     def begin(self) -> None:
         """Make the start nodes active."""
@@ -80,7 +80,7 @@ class Graph:
                 continue  # an edge before this one has ended the instance, or cancelled its branch
             self._assign(edge, {**scope, "event": event.facts})
             if token is None:
-                self.told.append(edge)
+                self.told.append(Taken(None, edge))
                 if edge.to:
                     self._leave_everything()
                     self.end_state = ""
@@ -116,8 +116,7 @@ class Graph:
 
     def _edge(self, token: Token, event: Event, scope: Scope) -> Edge | None:
         for edge in self._node(token).edges:
-            mine = edge.item is None or not token.item or edge.item.value(scope) == token.item
-            if mine and _matches(edge, event, scope) and _ready(edge, scope):
+            if _means(edge, token.item, scope) and _matches(edge, event, scope) and _ready(edge, scope):
                 return edge
         return None
 
@@ -152,8 +151,7 @@ class Graph:
             token.node
             for token in self.tokens
             for edge in self._node(token).edges
-            if (edge.item is None or not token.item or edge.item.value(scope) == token.item)
-            and _matches(edge, event, scope)
+            if _means(edge, token.item, scope) and _matches(edge, event, scope)
         }
 
     def _left(self, event: Event, scope: Scope) -> set[str]:
@@ -162,8 +160,7 @@ class Graph:
         for name, edge in self.definition.edges():
             if not _matches(edge, event, scope):
                 continue
-            item = edge.item.value(scope) if edge.item is not None else None
-            if any(left == name or (left.startswith(f"{name}[") and item in (None, left[len(name) + 1 : -1]))
+            if any(left == name or (left.startswith(f"{name}[") and _means(edge, left[len(name) + 1 : -1], scope))
                    for left in self.passed):  # fmt: skip
                 found.add(name)
         return found
@@ -176,7 +173,7 @@ class Graph:
         return None
 
     def _follow(self, token: Token, edge: Edge) -> None:
-        self.told.append(edge)
+        self.told.append(Taken(token, edge))
         if not edge.to:
             return
         self._leave(token)
@@ -246,6 +243,14 @@ class Graph:
 
     def _node(self, token: Token) -> Node:
         return self.definition.nodes[token.node]
+
+
+def _means(edge: Edge, item: str, scope: Scope) -> bool:
+    """Whether an edge's event is about this branch: its ``item`` is it, or a list with it."""
+    if edge.item is None or not item:
+        return True
+    said = edge.item.value(scope)
+    return item in said if isinstance(said, list) else said == item
 
 
 def _matches(edge: Edge, event: Event, scope: Scope) -> bool:

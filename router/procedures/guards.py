@@ -71,8 +71,8 @@ def _misplaced(definition: Definition, edge: Edge, field: str, root: str, name: 
         return unknown or (f"`{root}.…` belongs into `needs`" if field in ("when", "item") else "")
     if not any(name in facts_told(each) for each in event_types("*")):
         return f"`event.{name}` does not exist"
-    if field == "needs" or not edge.event:
-        return "`event.…` belongs into `when`"
+    if not edge.event:
+        return "there is no event here: `event.…` belongs into `when`"
     types = [each for pattern in edge.event for each in event_types(pattern)]
     told = not types or any(name in facts_told(each) for each in types)
     return "" if told else f"{', '.join(edge.event)} does not tell `{name}`: see `lgsp procedures events`"

@@ -83,6 +83,34 @@ def recall(instance: Instance, child: Child, at: int) -> Emit:
     return Emit(RECALL, _signal(instance, "recall", at), key=child.key)
 
 
+def taken_back(instance: Instance, organ: str, at: int) -> Emit:
+    """The sender of a forwarded copy takes it back from one of its receivers (13)."""
+    return _status(instance, "TAKE_BACK", "13", organ, str(instance.variables.get("sender", "")), "", at)
+
+
+def outcome(instance: Instance, at: int) -> Emit:
+    """What came of a recall, for the sender: 15, or 16 with the receivers that keep the document."""
+    keep = [*instance.variables.get("refusing", ()), *instance.variables.get("completed", ())]
+    keep += [f"{child.ended} ({child.key})" for child in instance.children if child.ended not in ("", "recalled")]
+    code, raw = ("DECLINED", "16") if keep else ("AGREED", "15")
+    sender = str(instance.variables.get("sender", ""))
+    words = f"thu hồi một phần, còn giữ: {', '.join(keep)}" if keep else "đã thu hồi"
+    return _status(instance, code, raw, sender, sender, words, at)
+
+
+def _status(instance: Instance, code: str, raw: str, to: str, said_by: str, words: str, at: int) -> Emit:
+    record: dict[str, Any] = {
+        "document_id": str(instance.variables.get("document", "")),
+        "sender": {"organ_id": said_by, "name": said_by, "in_charge": None},
+        "status": code,
+        "raw_status": raw,
+        "description": words or None,
+        "staff": None,
+        "stated_at": _instant(at),
+    }
+    return Emit("document.status_changed", record, addressed_to=to)
+
+
 def to_parent(instance: Instance, event_type: str, name: str, at: int) -> Emit:
     """What became of this instance, for the one that brought it about."""
     return Emit(event_type, _signal(instance, name, at), key=instance.parent)

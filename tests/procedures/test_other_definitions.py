@@ -265,7 +265,13 @@ def test_a_recall_reaches_the_forwarded_copies_and_waits_for_them() -> None:
 def test_a_forwarded_copy_tells_the_original_when_it_opens_and_ends() -> None:
     story = Story("official_document")
     story.event(
-        "document.sent", business="NEW", sender="H56", receivers=["H56.01.02"], document="D2", response_for=["D1"]
+        "document.sent",
+        business="NEW",
+        sender="H56",
+        receivers=["H56.01.02"],
+        document="D2",
+        response_for=["D1"],
+        traces=["G22", "H56"],
     )
     says(story, "H56.01.02", "COMPLETED")
     assert [(emit.type, emit.record["name"]) for emit in story.emitted] == [

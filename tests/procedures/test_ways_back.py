@@ -196,3 +196,11 @@ def test_a_withdrawn_birth_asks_to_cancel_a_card_only_while_it_is_not_issued() -
             story.component("health_insurance", state)
         story.status(7)
         assert undone(story) == asked, state
+
+
+def test_a_disputed_result_does_not_reopen_what_was_refused() -> None:
+    story = Story("land_transfer")
+    story.status(1)
+    story.status(3)
+    story.event("land.result_disputed", message="L14")
+    assert story.instance.end_state == "refused"
