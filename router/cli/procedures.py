@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json as jsons
+import re
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,10 +36,12 @@ from router.procedures.draw import as_svg, as_text
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
+from router.procedures.trial import Row, read_events, tried
+from router.procedures.vocabulary import event_types, facts_told
 from router.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
-LangOption = Annotated[str, typer.Option("--lang", help="vi or en.")]
+LangOption = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of titles and words.")]
 NameArgument = Annotated[str, typer.Argument(help="Name, or name/version, or a YAML file.")]
 PAGE = 200
 
@@ -71,12 +74,71 @@ def lint(
         try:
             _, findings = linted(text, name)
         except ConfigError as error:
-            rows.append({"file": name, "line": None, "fault": True, "text": str(error)})
+            line = re.search(r"line (\d+)", error.key)
+            rows.append({"file": name, "line": int(line[1]) if line else 1, "fault": True, "text": str(error)})
             continue
         rows += [{"file": name, "line": line, "fault": f.fault, "text": f.text} for line, f in findings]
     output.listing(rows, as_json=json, empty="Nothing to find.")
     if any(row["fault"] for row in rows):
         raise typer.Exit(REFUSED)
+
+
+@app.command("events", epilog="Example: lgsp procedures events dossier.component_changed")
+def list_events(
+    name: Annotated[str, typer.Argument(help="Event type, or the beginning of one with a star.")] = "*",
+    json: JsonOption = False,
+) -> None:
+    """List event types with the facts a guard may use after `event.`, and the values they can have."""
+    rows = [
+        {"event": event, "fact": fact, "kind": told.kind, "values": ", ".join(map(str, told.values))}
+        for event in event_types(name)
+        for fact, told in facts_told(event).items()
+    ]
+    output.listing(rows, as_json=json, empty=f"There is no event type {name}.")
+    if not rows:
+        raise typer.Exit(REFUSED)
+
+
+@app.command("try", epilog="Example: lgsp procedures try tree_felling.yaml events.yaml")
+def try_definition(
+    name: NameArgument,
+    events: Annotated[Path, typer.Argument(help="YAML list of events and times (docs/procedures.md).")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Play a few events through a definition: verdict, place, status and due dates, step by step. Nothing is stored."""
+    definition = _named(name, config)
+    clockwork = build_clockwork(_settings(config), SystemClock())
+    try:
+        said = read_events(events.read_text("utf-8"), str(events))
+        rows = [_told(row) for row in tried(definition, said, clockwork)]
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        output.error(f"lgsp: {error}")
+        raise typer.Exit(MISCONFIGURED) from None
+    if json:
+        output.listing(rows, as_json=True, empty="")
+        return
+    for row in rows:
+        output.line(f"{row['at']}  {row['event']} → {row['verdict']}{row['reason'] and ' (' + row['reason'] + ')'}")
+        told = {"status": row["status"], "due": row["due"], "task due": row["task_due"]}
+        told |= {"alerts": row["alerts"], "sends": row["sends"]}
+        beside = "; ".join(f"{name} {value}" for name, value in told.items() if value)
+        output.line(f"    {row['nodes']}; {beside}")
+
+
+def _told(row: Row) -> dict[str, Any]:
+    return {
+        "at": output.when(row.at),
+        "event": row.event,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "status": row.status,
+        "nodes": ", ".join(row.nodes) or f"● {row.end}",
+        "due": output.when(row.due or None),
+        "task_due": output.when(row.task_due or None),
+        "alerts": ", ".join(row.alerts),
+        "sends": ", ".join(row.sends),
+    }
 
 
 @app.command(epilog="Example: lgsp procedures show land_transfer --lang en")

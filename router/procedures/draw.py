@@ -16,8 +16,44 @@ _HEAD: Final = 190
 _LETTERS: Final = 26  # of 12 px that fit into a box, or into a lane's head
 _FONT: Final = "'Noto Sans','DejaVu Sans',sans-serif"
 _WORDS: Final = {
-    "vi": {"anywhere": "từ mọi bước", "": "Điều phối, kết thúc"},
-    "en": {"anywhere": "from any node", "": "Coordination, ends"},
+    "vi": {
+        "anywhere": "từ mọi bước",
+        "from_end": "sau khi kết thúc",
+        "": "Điều phối, kết thúc",
+        "needs": "cần",
+        "at once": "ngay",
+        "after": "sau",
+        "alert": "cảnh báo",
+        "clock": "thời gian của",
+        "budget": "Thời hạn giải quyết",
+        "tax": "cơ quan thuế",
+        "citizen": "người dân",
+        "agency": "cơ quan khác",
+        "nobody": "không ai",
+        "undo": "khi rút hồ sơ - hủy",
+        "correct": "khi rút hồ sơ - đính chính",
+        "notify": "khi rút hồ sơ - báo",
+        "none": "khi rút hồ sơ - không làm gì",
+    },
+    "en": {
+        "anywhere": "from any node",
+        "from_end": "after its end",
+        "": "Coordination, ends",
+        "needs": "needs",
+        "at once": "at once",
+        "after": "after",
+        "alert": "alert",
+        "clock": "time of",
+        "budget": "Whole time",
+        "tax": "the tax office",
+        "citizen": "the citizen",
+        "agency": "another agency",
+        "nobody": "nobody",
+        "undo": "after a withdrawal - undo",
+        "correct": "after a withdrawal - correct",
+        "notify": "after a withdrawal - tell",
+        "none": "after a withdrawal - nothing",
+    },
 }
 _AHEAD: Final = "#456"
 _BACK: Final = "#b0763a"
@@ -57,6 +93,8 @@ def as_text(definition: Definition, lang: str = "vi") -> str:
     """Lanes of agencies, each node with what leads away from it."""
     place = columns(definition)
     lines = [f"{definition.name}  {getattr(definition.title, lang)}"]
+    if definition.budget is not None:
+        lines.append(f"{_WORDS[lang]['budget']}: {definition.budget.words(lang)}")
     for role in [*definition.roles, ""]:
         mine = sorted((n for n, node in definition.nodes.items() if node.role == role), key=place.__getitem__)
         if not mine:
@@ -66,10 +104,12 @@ def as_text(definition: Definition, lang: str = "vi") -> str:
             node = definition.nodes[name]
             days = f", {node.days.words(lang)}" if node.days is not None else ""
             lines.append(f"  {_MARKS[node.kind]} {name}: {getattr(node.title, lang)}{days}")
-            lines += [f"      {words} → {to}" for words, to in _ways(node)]
-    if definition.anywhere:
-        lines += ["", "── * " + "─" * 20]
-        lines += [f"      {_words(edge)} → {edge.to}" for edge in definition.anywhere if edge.to]
+            lines += [f"      {words} → {to}" for words, to in _ways(node, lang)]
+            lines += [f"      {words}" for words in _beside(node, lang)]
+    for name, edges in (("anywhere", definition.anywhere), ("from_end", definition.from_end)):
+        if edges:
+            lines += ["", f"── {_WORDS[lang][name]} " + "─" * 20]
+            lines += [f"      {_words(edge, lang)} → {edge.to}" for edge in edges if edge.to]
     return "\n".join(lines)
 
 
@@ -98,7 +138,7 @@ def as_svg(definition: Definition, lang: str = "vi") -> str:
         f'<rect width="{width}" height="{top + 10}" fill="#ffffff"/>',
         f'<text x="8" y="24" font-size="16" font-weight="bold">{title} ({definition.name})</text>',
         *_lanes(definition, roles, heights, width, lang),
-        *_arrows(definition, at),
+        *_arrows(definition, at, lang),
         *[_box(name, node, at[name], name in anywhere, lang) for name, node in definition.nodes.items()],
         "</svg>",
     ]
@@ -119,11 +159,11 @@ def _lanes(definition: Definition, roles: Sequence[str], heights: Sequence[int],
     return parts
 
 
-def _arrows(definition: Definition, at: dict[str, tuple[int, int]]) -> list[str]:
+def _arrows(definition: Definition, at: dict[str, tuple[int, int]], lang: str) -> list[str]:
     """One arrow from a node to another, whatever the number of ways; ways back are dashed."""
     said: dict[tuple[str, str], list[str]] = {}
     for name, node in definition.nodes.items():
-        for words, target in _ways(node):
+        for words, target in _ways(node, lang):
             if target != name:
                 said.setdefault((name, target), []).append(words)
     parts: list[str] = []
@@ -182,16 +222,27 @@ def _box(name: str, node: Node, place: tuple[int, int], anywhere: bool, lang: st
     )
 
 
-def _ways(node: Node) -> list[tuple[str, str]]:
-    ways = [(_words(edge), edge.to) for edge in node.edges if edge.to]
+def _ways(node: Node, lang: str) -> list[tuple[str, str]]:
+    ways = [(_words(edge, lang), edge.to) for edge in node.edges if edge.to]
     ways += [("", branch) for branch in node.branches]
     if node.timeout is not None and node.timeout.to:
-        ways.append((f"after {node.timeout.after}", node.timeout.to))
+        ways.append((f"{_WORDS[lang]['after']} {node.timeout.after.words(lang)}", node.timeout.to))
     return ways
 
 
-def _words(edge: Edge) -> str:
+def _beside(node: Node, lang: str) -> list[str]:
+    """What a node says beside its ways: whose time runs, when someone is told, what a withdrawal asks for."""
+    words = _WORDS[lang]
+    told = [f"{words['clock']} {words[node.clock]}"] if node.clock != "authority" else []
+    if node.timeout is not None and node.timeout.alert:
+        told.append(f"{words['after']} {node.timeout.after.words(lang)}: {words['alert']} {node.timeout.alert}")
+    if node.compensation is not None:
+        told.append(f"{words[node.compensation.kind]}: {node.compensation.text}")
+    return told
+
+
+def _words(edge: Edge, lang: str) -> str:
     said = [", ".join(edge.event)]
     said += [edge.when.text] if edge.when is not None else []
-    said += [f"needs {edge.needs.text}"] if edge.needs is not None else []
-    return " · ".join(part for part in said if part) or "at once"
+    said += [f"{_WORDS[lang]['needs']} {edge.needs.text}"] if edge.needs is not None else []
+    return " · ".join(part for part in said if part) or _WORDS[lang]["at once"]

@@ -147,7 +147,21 @@ def test_a_definition_is_linted_shown_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "drawn.svg").read_text("utf-8").startswith("<svg")
     broken = tmp_path / "broken.yaml"
     broken.write_text("procedure: broken\nversion: 0\n", "utf-8")
-    assert "line 2, version" in lgsp(tmp_path, "procedures", "lint", str(broken), code=1)
+    wrong = json.loads(lgsp(tmp_path, "procedures", "lint", "--json", str(broken), code=1))
+    assert {(row["line"], row["fault"]) for row in wrong} == {(1, True), (2, True)}
+    lgsp(tmp_path, "procedures", "show", "land_transfer", "--lang", "fr", code=2)
+
+
+def test_a_definition_is_tried_on_the_events_of_the_docs(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "docs" / "examples"
+    files = [str(examples / name) for name in ("tree_felling.yaml", "tree_felling_events.yaml")]
+    rows = json.loads(lgsp(tmp_path, "procedures", "try", *files, "--json"))
+    assert [row["nodes"] for row in rows] == ["reception", "opinion", "decision", "decision", "handover", "● returned"]
+    assert rows[0]["due"] == "2025-08-13T09:00:00+07:00"
+    (tmp_path / "odd.yaml").write_text("- {event: dossier.accepted, status: 11}\n", "utf-8")
+    lgsp(tmp_path, "procedures", "try", files[0], str(tmp_path / "odd.yaml"), code=2)
+    told = json.loads(lgsp(tmp_path, "procedures", "events", "dossier.component_changed", "--json"))
+    assert {"component", "state", "number"} <= {row["fact"] for row in told}
 
 
 def test_a_dossiers_timeline_and_the_report_of_its_day(played: Path) -> None:
