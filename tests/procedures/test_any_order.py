@@ -156,6 +156,8 @@ def test_a_document_ends_exactly_when_every_receiver_has_answered(told: list[tup
     story = Story("official_document")
     story.event("document.sent", business="NEW", sender="G22", receivers=RECEIVERS, document="D1")
     for organ, state in told:
+        if state == "procedure.child_opened" and story.instance.end_state:
+            continue  # a copy that opens behind the end is nobody's to wait for
         if state in SIGNALS:
             story.event(state, related=f"child of {organ}", name="recalled")
         else:
