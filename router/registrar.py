@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from router.assembly import build_bus, build_codec, build_feed, build_registry, topics_of
 from router.clock import SystemIds
 from router.delivery.outbox import OutboxPublisher
-from router.delivery.ownership import Ownership
+from router.delivery.ownership import DELIVERY, Ownership
 from router.errors import ConfigError, OrderRefused
-from router.ledger import orders, registry
+from router.ledger import leases, orders, registry
 from router.ledger.registry import LEASE, Changed
 from router.ledger.rows import Order, Verb
 from router.lock import DirectoryLock
@@ -28,6 +28,7 @@ from router.routing.registry_records import record_of
 from router.settings import Settings
 
 PAGE: Final = 500  # changes in one order
+LIVING_PATIENCE: Final = 5.0  # seconds; who has not answered by then may be dead, and the lease tells
 
 
 class Plan(NamedTuple):
@@ -107,6 +108,8 @@ class Registrar:
     async def _settle_alone(self, order_id: int, wanted: int) -> bool:
         """Do the owner's work until an order is answered and applied, if there is no owner; whether it was done."""
         embedded = self._settings.embedded
+        if not embedded and await self._answered_by_others(order_id):
+            return False
         lock = DirectoryLock(self._settings.data) if embedded else None
         if lock is not None and not lock.try_take():
             return False
@@ -128,6 +131,18 @@ class Registrar:
             await ownership.release(clean=True)
             if lock is not None:
                 lock.release()
+
+    async def _answered_by_others(self, order_id: int) -> bool:
+        """Whether a process answers: one that lives comes round to the feed every second, owning it already or not."""
+        processes = await self._ledger.read(leases.processes)
+        if not any(DELIVERY in process.roles for process in processes.values()):
+            return False
+        deadline = self._clock.monotonic() + LIVING_PATIENCE
+        while self._clock.monotonic() < deadline:
+            if await self._ledger.read(lambda conn: orders.result(conn, order_id)) is not None:
+                return True
+            await self._clock.sleep(ANSWER_PAUSE)
+        return False
 
     async def _own(self, ownership: Ownership, order_id: int, wanted: int) -> bool:
         bus = build_bus(self._settings, self._clock)
