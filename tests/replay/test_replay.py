@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -242,21 +243,20 @@ async def test_a_plan_killed_at_any_write_is_gone_on_with_to_the_whole_list(tmp_
     async with dead(tmp_path) as place:
         names = [(await place.inner.delivery(f"{dossier}/0"))[0] for dossier in reversed(DOSSIERS)]
         asked = {"names": names} if by_name else {}
-        write = place.inner.ledger.write
+        honest = place.desk
         for fatal in range(2, 20):
-            place.inner.ledger.write = killing(write, fatal)
+            ledger = killing(place.inner.ledger, fatal)
+            place.desk = ReplayDesk(ledger, SystemClock(), Planner(ledger, SystemClock(), EverythingFine()))
             try:
                 plan_id = await place.plan(**asked)
             except ConnectionError:
-                place.inner.ledger.write = write
+                place.desk = honest
                 (seen, *_) = await place.desk.listed(1)
                 plan_id = seen.replay.id
                 assert seen.replay.state is ReplayState.FREEZING
                 await place.desk.plan_on(plan_id, lambda _: None)
             else:
                 break
-            finally:
-                place.inner.ledger.write = write
             items = await place.desk.items(plan_id)
             assert sorted(item.name for item in items) == sorted(names)
             assert [(item.shard, item.seq) for item in items] == sorted((item.shard, item.seq) for item in items)
@@ -265,16 +265,16 @@ async def test_a_plan_killed_at_any_write_is_gone_on_with_to_the_whole_list(tmp_
         assert fatal > 8  # create, four pages frozen, four examined
 
 
-def killing(write, fatal):
-    """Writes as ``write`` does, until the process is killed just before the ``fatal``-th."""
+def killing(ledger, fatal):
+    """The ledger of a process that is killed just before its ``fatal``-th write."""
     calls = count(1)
 
     async def killed(work):
         if next(calls) >= fatal:
             raise ConnectionError("killed")
-        return await write(work)
+        return await ledger.write(work)
 
-    return killed
+    return SimpleNamespace(read=ledger.read, write=killed)
 
 
 @asynccontextmanager
