@@ -39,7 +39,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         output = TemporaryFile()  # noqa: SIM115 - closed when the session ends
         words = ["router.simulation", "--seeds", SEEDS, "--json", "--keep-going"]
         command = ["nice", "-n", "15", sys.executable, "-m", *words]  # tests that wait for real parts go first
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=ENVIRONMENT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, cwd=ROOT, env=ENVIRONMENT)
         session.config.stash[STARTED] = Running(process, output)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tests.torture.process import ServiceProcess
 
-SIZE = "24m"
+SIZE = "128m"  # room for both write-ahead logs, which may grow to 32 MB each
 PIECE = 4_096
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
