@@ -225,8 +225,17 @@ def _routes(procedures: bool) -> Routes:
     if procedures:
         own = Rule(name="own", match=Match(source=(PROCEDURES,)), to=(SENT_TO,), stop=True)
         rules = [own, Rule(name="all", match=Match(), to=(*CLASSES, PROCEDURES))]
-    office = Registry("simulation", [Agency(AGENCY, "Trung tâm", "commune")], [Code(AGENCY, AGENCY)], [])
+    office = Registry(
+        "simulation",
+        [Agency(AGENCY, "Trung tâm", "commune")],
+        [Code(code, AGENCY) for code in dict.fromkeys((AGENCY, *ORGANS))],
+        [],
+    )
     return Routes(rules, office, date(2025, 6, 16))
+
+
+#: Organs that send and receive the documents of the simulation.
+ORGANS: Final = ("G22", "H39.01", "H39.02", "H39.16")
 
 
 def key_for(code: str) -> bytes:
