@@ -228,7 +228,7 @@ def _routes(procedures: bool) -> Routes:
     office = Registry(
         "simulation",
         [Agency(AGENCY, "Trung tâm", "commune")],
-        [Code(code, AGENCY) for code in dict.fromkeys((AGENCY, *ORGANS))],
+        [Code(code, AGENCY) for code in ORGANS],
         [],
     )
     return Routes(rules, office, date(2025, 6, 16))
