@@ -224,7 +224,7 @@ async def _from_ledger(settings: Settings) -> list[History]:
 async def _pages(ledger: Ledger) -> AsyncIterator[History]:
     after = b""
     while True:
-        page = await ledger.read(partial(instances.page, after=after, limit=PAGE, open_only=False))
+        page = await ledger.read(partial(instances.page, after=after, limit=PAGE))
         for stored in page:
             lines = await ledger.read(partial(instances.log, key=stored.key))
             state = stored.state

@@ -77,7 +77,7 @@ async def books_of(story: Story, operator: Operator) -> Books:
 
 async def _instances(service: Service, books: Books) -> None:
     after = b""
-    while page := await service.ledger.read(partial(instances.page, after=after, limit=PAGE, open_only=False)):
+    while page := await service.ledger.read(partial(instances.page, after=after, limit=PAGE)):
         for stored in page:
             books.look(instance_of(stored))
         after = page[-1].key

@@ -1,4 +1,7 @@
-"""Due dates of a shard's open dossiers by another version of the calendar: an order, walked in pages by its owner."""
+"""Due dates and timers of a shard by another version of the calendar: an order, walked in pages by its owner.
+
+An ended instance keeps the due date it was judged by; the timers it still has are counted again.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def recalculate(
     """
     partitions = int(order.args["partitions"])
     after, moved = bytes.fromhex(str(order.args.get("after", ""))), int(order.args.get("moved", 0))
-    page = instances.page(conn, after, PAGE)
+    page = instances.page(conn, after, PAGE, counting_only=True)
     rows = instances.standing_timers(conn, [stored.key for stored in page])
     for stored in page:
         if partition_of(stored.key, partitions) == shard.partition:

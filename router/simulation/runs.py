@@ -171,10 +171,13 @@ class _Replay:
         assert self.definition is not None
         wanted = timers(stored, self.definition, self._clockwork)
         if wanted != self.run.timers:
-            names = sorted(
-                name for name in {*wanted, *self.run.timers} if wanted.get(name) != self.run.timers.get(name)
-            )
-            yield self._violation("timer lost", "", f"not as the instance wants them: {', '.join(names)}")
+            stands = self.run.timers
+            odd = [
+                f"{name} ({stands.get(name)} instead of {wanted.get(name)})"
+                for name in sorted({*wanted, *stands})
+                if wanted.get(name) != stands.get(name)
+            ]
+            yield self._violation("timer lost", "", f"not as the instance wants them: {', '.join(odd)}")
         dated = self.definition.subject == "dossier" and not _judged(stored) and stored.due.whole
         if dated and stored.due.calendar != self._clockwork.calendar.version:
             yield self._violation("stale calendar", "", "not counted again by the calendar of today")

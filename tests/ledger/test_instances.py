@@ -37,6 +37,7 @@ from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES, Procedures
 from router.procedures.timers import LEASE, TimerSweep
 from router.sdk.dates import VIETNAM
+from router.sdk.records import NoticeLine, NoticeStatus, TaxNotice
 from router.sdk.testing.clock import ManualClock
 
 CODEC = Codec(PackagedSchemas())
@@ -251,6 +252,32 @@ async def test_timers_that_become_earlier_by_a_new_calendar_are_rewritten(bare: 
     (after,) = [each for each in await desk.rows(timer) if each.name == "overdue"]
     assert (after.name, before.due - after.due) == ("overdue", 24 * 3_600_000_000)
     assert after.version == 2
+
+
+async def test_money_waiting_at_an_ended_dossier_is_given_up_by_the_new_calendar(bare: Ledger, tmp_path: Any) -> None:
+    desk = Desk(bare)
+    for event, status in (("accepted", "ACCEPTED"), ("withdrawn", "WITHDRAWN")):
+        await desk.take(f"dossier.{event}", snapshot(status))
+    line = NoticeLine(sub_item="Lệ phí trước bạ", amount=6_000_000)
+    notice = TaxNotice(
+        number="TB-1/CCT", issued_date=START.date(), code=CODE, generation=1, tax_code="8300012345", lines=(line,),
+        total=line.amount, status=NoticeStatus.ACTIVE, file_hash="0" * 64, file_lines=1, file_total=line.amount,
+    )  # fmt: skip
+    await desk.take("tax.notice_issued", notice.model_dump())
+    desk.clock.at = START + timedelta(hours=1)  # a person was told; the money is held on
+    (told,) = await desk.rows(timer)
+    signal = {"procedure": "", "definition": 0, "name": told.name, "stated_at": desk.clock.business()}
+    await desk.take("procedure.timer_due", signal)
+    assert [each.closed_at is not None for each in await desk.rows(instance)] == [True]
+    (before,) = await desk.rows(timer)
+    file = tmp_path / "days.yaml"
+    file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-15, kind: off, why: hoán đổi}]", "utf-8")
+    later = Desk(bare, load_calendar("vn", file))
+    shard = await later.shard()
+    order = Order("x", Verb.RECALCULATE, "an", "hoán đổi", args={"partitions": PARTITIONS})
+    await bare.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+    (after,) = await desk.rows(timer)
+    assert (after.name, after.due - before.due) == (before.name, 24 * 3_600_000_000)
 
 
 async def test_what_open_instances_run_by_is_known_with_its_digest(bare: Ledger) -> None:
