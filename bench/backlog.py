@@ -115,7 +115,7 @@ def message(recipient: str, code: str, number: int) -> Message:
         ("ce_procedure", b"1.012756"),
         ("content-type", b"application/avro"),
     ]
-    return key_of("dossier_code", code).bytes, VALUE, headers
+    return key_of("dossier_code", code).bytes, number.to_bytes(8) + VALUE[8:], headers
 
 
 @dataclass

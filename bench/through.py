@@ -84,7 +84,7 @@ def message(dossier: int, number: int) -> Message:
         ("ce_procedure", b"1.012756"),
         ("content-type", b"application/avro"),
     ]
-    return key_of("dossier_code", code).bytes, VALUE, headers
+    return key_of("dossier_code", code).bytes, number.to_bytes(8) + VALUE[8:], headers
 
 
 async def load(service: Service, events: int) -> None:

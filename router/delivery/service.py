@@ -275,9 +275,10 @@ class DeliveryService:
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
         complete, same = settle_intakes(group.intakes, committed, shards, self.tally, self._contents)
-        for each in same:
-            place = f"{each.shard.recipient}/{each.shard.partition}"
-            self._log(SAME_CONTENT, {"delivery": f"{place}/{each.seq}", "first": f"{place}/{each.first}"})
+        if same:  # a line a group, however many: a source may send its whole archive under new ids
+            place = f"{same[0].shard.recipient}/{same[0].shard.partition}"
+            said = {"delivery": f"{place}/{same[0].seq}", "first": f"{place}/{same[0].first}", "count": str(len(same))}
+            self._log(SAME_CONTENT, said)
         lapsed = self._holdings.lapsed
         left, self._pending = settle_outcomes(self._pending, committed, shards, self.tally, now, lapsed), []
         self._outcomes[:0] = left
