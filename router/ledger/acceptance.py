@@ -30,6 +30,8 @@ _START: Final = (("version", "1"), ("attempts", "0"), ("spent", "0"), ("edited",
 _BODY: Final = ("shard", "seq", "edition", "headers", "value", "stored_at")
 _WITHDRAWN: Final = ("shard", "identity", "seq")
 
+_PLACE: Final = select(shard.c.position, shard.c.next_seq).where(shard.c.id == bindparam("place"))
+_MOVE: Final = update(shard).where(shard.c.id == bindparam("place"), shard.c.position == bindparam("seen"))
 _WITHDRAW: Final = delete(seen).where(*(seen.c[name] == bindparam(name) for name in _WITHDRAWN))
 
 #: PostgreSQL: one look into the primary key for each identity, whatever its statistics say of a table that grows fast.
@@ -48,7 +50,7 @@ def accept(
     Raises ``StalePosition`` when the stored position is not ``place.position``, ``RowRefused`` for a text that cannot
     be stored.
     """
-    stored = conn.execute(select(shard.c.position, shard.c.next_seq).where(shard.c.id == place.id)).one()
+    stored = conn.execute(_PLACE, {"place": place.id}).one()
     if stored.position != place.position:
         raise _stale(place)
     first, month = stored.next_seq, now // MONTH
@@ -60,11 +62,8 @@ def accept(
         _claimed(conn, place.id, new, month)
     next_seq = first + len(new)
     _store(conn, place.id, new, now)
-    moved = conn.execute(
-        update(shard)
-        .where(shard.c.id == place.id, shard.c.position == place.position)
-        .values(position=next_position, next_seq=next_seq, fingerprint=fingerprint)
-    )
+    values = {"position": next_position, "next_seq": next_seq, "fingerprint": fingerprint}
+    moved = conn.execute(_MOVE, {"place": place.id, "seen": place.position, **values})
     if moved.rowcount != 1:
         raise _stale(place)
     return made

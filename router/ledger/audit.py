@@ -14,14 +14,17 @@ from router.ledger.tables import audit
 #: PostgreSQL advisory lock that keeps two appends from having the same predecessor.
 CHAIN_LOCK: Final = 0x4C475350
 
+_LAST: Final = select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+_ROW: Final = insert(audit)
+
 
 def record(conn: Connection, at: int, *, who: str, verb: str, target: str, why: str, detail: Mapping[str, Any]) -> None:
     """Append a row. ``at`` is UTC µs; ``detail`` holds plain JSON values and no personal data."""
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
-    last = conn.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
+    last = conn.execute(_LAST).scalar()
     row = {"at": at, "who": who, "verb": verb, "target": target, "why": why, "detail": dict(detail)}
-    conn.execute(insert(audit).values(**row, hash=link(bytes(last or b""), row)))
+    conn.execute(_ROW, {**row, "hash": link(bytes(last or b""), row)})
 
 
 def link(previous: bytes, row: Mapping[str, Any]) -> bytes:

@@ -17,6 +17,8 @@ from router.ledger.upsert import insert_new, insert_one_new, put
 _MOVE: Final = update(instance).where(
     instance.c.key == bindparam("at_key"), instance.c.version == bindparam("at_version")
 )  # its values are the parameters that bear names of columns
+_LOG: Final = insert(instance_event)
+_UNSET: Final = delete(timer).where(timer.c.key == bindparam("at_key"), timer.c.name == bindparam("gone"))
 
 
 class Stored(NamedTuple):
@@ -67,10 +69,9 @@ def write(conn: Connection, changes: Changes) -> None:
         if conn.execute(_MOVE, {**at, **changes.row}).rowcount != 1:
             raise StaleVersion("the instance changed meanwhile")
     if changes.events:
-        conn.execute(insert(instance_event), [{"key": changes.key, **event} for event in changes.events])
+        conn.execute(_LOG, [{"key": changes.key, **event} for event in changes.events])
     if changes.timers_gone:
-        gone = (timer.c.key == changes.key) & timer.c.name.in_(list(changes.timers_gone))
-        conn.execute(delete(timer).where(gone))
+        conn.execute(_UNSET, [{"at_key": changes.key, "gone": name} for name in changes.timers_gone])
     for name, due in changes.timers_set.items():
         put(conn, timer, {"key": changes.key, "name": name, "version": changes.row["version"], "due": due})
     if changes.facts is not None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from router.ledger.holds import clear_holds
 from router.ledger.registry import clear_in_force
 from router.ledger.rows import Lease
 from router.ledger.tables import lease, process
 from router.ledger.upsert import insert_new, put
+
+_PROCESSES: Final = select(process)
+_LEASES: Final = select(lease)
+_TAKE: Final = update(lease).where(lease.c.name == bindparam("wanted"), lease.c.epoch == bindparam("seen"))
 
 
 class ProcessRow(NamedTuple):
@@ -42,9 +46,8 @@ def beat(conn: Connection, owner: str, number: int, roles: str = "") -> None:
 
 def processes(conn: Connection) -> dict[str, ProcessRow]:
     """Every process with its last beat."""
-    return {
-        row.id: ProcessRow(row.beat, frozenset((row.roles or "").split(","))) for row in conn.execute(select(process))
-    }
+    rows = conn.execute(_PROCESSES)
+    return {row.id: ProcessRow(row.beat, frozenset((row.roles or "").split(","))) for row in rows}
 
 
 def bury(conn: Connection, owner: str, beat: int) -> None:
@@ -56,7 +59,7 @@ def bury(conn: Connection, owner: str, beat: int) -> None:
 
 def leases(conn: Connection) -> dict[str, LeaseRow]:
     """All leases by name."""
-    return {r.name: LeaseRow(r.name, r.owner, r.epoch, r.clean) for r in conn.execute(select(lease))}
+    return {r.name: LeaseRow(r.name, r.owner, r.epoch, r.clean) for r in conn.execute(_LEASES)}
 
 
 def take(
@@ -71,11 +74,8 @@ def take(
         moved = conn.execute(select(process.c.beat).where(process.c.id == still[0]).with_for_update()).scalar()
         if moved is not None and moved != still[1]:
             return None
-    taken = conn.execute(
-        update(lease)
-        .where(lease.c.name == name, lease.c.epoch == seen_epoch)
-        .values(owner=owner, epoch=seen_epoch + 1, clean=False)
-    )
+    values = {"owner": owner, "epoch": seen_epoch + 1, "clean": False}
+    taken = conn.execute(_TAKE, {"wanted": name, "seen": seen_epoch, **values})
     return Lease(name, seen_epoch + 1) if taken.rowcount == 1 else None
 
 

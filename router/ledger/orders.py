@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.errors import OrderRefused
 from router.ledger import audit
-from router.ledger.lists import among
+from router.ledger.lists import among_given
 from router.ledger.rows import Order, OrderResult, Verb
 from router.ledger.tables import OUTSTANDING, orders
+
+_ONE: Final = select(orders).where(orders.c.id == bindparam("number"))
 
 
 def place(conn: Connection, order: Order, *, now: int) -> int:
@@ -47,7 +50,7 @@ def place(conn: Connection, order: Order, *, now: int) -> int:
 
 def pending(conn: Connection, leases: Collection[str], limit: int) -> list[Order]:
     """Orders of these leases that are not done, oldest first."""
-    query = select(orders).where(among(conn, orders.c.lease, leases), OUTSTANDING).order_by(orders.c.id)
+    rows = conn.execute(_pending(conn.dialect.name), {"leases": list(leases), "most": limit})
     return [
         Order(
             lease=r.lease,
@@ -62,7 +65,7 @@ def pending(conn: Connection, leases: Collection[str], limit: int) -> list[Order
             id=r.id,
             created=r.created,
         )
-        for r in conn.execute(query.limit(limit))
+        for r in rows
     ]
 
 
@@ -83,5 +86,11 @@ def finish(conn: Connection, order: Order, result: OrderResult, *, now: int) -> 
 
 def result(conn: Connection, order_id: int) -> OrderResult | None:
     """What came of an order; None while it is not done."""
-    row = conn.execute(select(orders).where(orders.c.id == order_id)).first()
+    row = conn.execute(_ONE, {"number": order_id}).first()
     return OrderResult(row.applied, row.result) if row is not None and row.done is not None else None
+
+
+@lru_cache
+def _pending(dialect: str) -> Select[Any]:
+    query = select(orders).where(among_given(dialect, orders.c.lease, "leases"), OUTSTANDING)
+    return query.order_by(orders.c.id).limit(bindparam("most"))

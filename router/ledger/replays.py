@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
 from router.errors import OrderRefused
 from router.ledger.replay_tables import IN_HAND, replay, replay_item
@@ -36,6 +36,17 @@ class ItemState(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     LEFT = "left"
+
+
+_IN_STATE: Final = select(replay).where(replay.c.state.in_(bindparam("states", expanding=True))).order_by(replay.c.id)
+_ORDERS_OUT: Final = (
+    select(replay)
+    .where(
+        replay.c.id.in_(select(replay_item.c.replay).where(IN_HAND, replay_item.c.state == ItemState.ORDERED.value)),
+        replay.c.state != ReplayState.RUNNING.value,
+    )
+    .order_by(replay.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +127,12 @@ def listed(conn: Connection, limit: int) -> list[Replay]:
 
 def in_state(conn: Connection, states: Collection[ReplayState]) -> list[Replay]:
     """Replays in these states, the oldest first."""
-    query = select(replay).where(replay.c.state.in_([state.value for state in states])).order_by(replay.c.id)
-    return [_replay(row) for row in conn.execute(query)]
+    return [_replay(row) for row in conn.execute(_IN_STATE, {"states": [state.value for state in states]})]
 
 
 def with_orders_out(conn: Connection) -> list[Replay]:
     """Replays that do not run any more, or not now, with items that were ordered and are not settled."""
-    out = select(replay_item.c.replay).where(IN_HAND, replay_item.c.state == ItemState.ORDERED.value)
-    query = select(replay).where(replay.c.id.in_(out), replay.c.state != ReplayState.RUNNING.value)
-    return [_replay(row) for row in conn.execute(query.order_by(replay.c.id))]
+    return [_replay(row) for row in conn.execute(_ORDERS_OUT)]
 
 
 def move(conn: Connection, seen: Replay, state: ReplayState, *, now: int, note: str = "") -> bool:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Integer, Row, bindparam, func, insert, select, text, tuple_, update
+from sqlalchemy import Column, Connection, Integer, Row, Select, bindparam, func, insert, select, text, tuple_, update
 
 from router.framing import unpack
 from router.ledger import leases
 from router.ledger.acceptance import MANY, MONTH, accept, body_row
-from router.ledger.lists import among
+from router.ledger.lists import among_given
 from router.ledger.rows import Attempt, Body, Delivery, Failure, Lease, Shard, State, shard_lease
 from router.ledger.tables import UNFINISHED, attempt, body, delivery, lease, shard
 from router.ledger.transitions import apply
@@ -27,6 +28,20 @@ __all__ = [
 
 WINDOW: Final = 20_000  # seqs that one step of a walk looks at
 
+_SHARDS: Final = select(shard).order_by(shard.c.recipient, shard.c.partition)
+_SHARDS_OF: Final = _SHARDS.where(shard.c.recipient.in_(bindparam("names", expanding=True)))
+_ONE: Final = select(delivery).where(delivery.c.shard == bindparam("place"), delivery.c.seq == bindparam("number"))
+_WALK: Final = (
+    select(delivery)
+    .where(delivery.c.shard == bindparam("place"), delivery.c.seq > bindparam("above"))
+    .where(delivery.c.seq <= bindparam("last"), delivery.c.urgent == bindparam("class"), UNFINISHED)
+    .order_by(delivery.c.seq)
+    .limit(bindparam("most"))
+)
+#: The sum keeps planners from walking the primary key in order, through all that is finished.
+_NEXT: Final = select(func.min(delivery.c.seq + 0)).where(
+    delivery.c.shard == bindparam("place"), delivery.c.seq + 0 > bindparam("above"), UNFINISHED
+)
 _LANE: Final = (
     select(delivery)
     .where(delivery.c.shard == bindparam("place"), delivery.c.key == bindparam("lane"))
@@ -55,12 +70,8 @@ def register_shards(conn: Connection, recipient: str, partitions: int) -> None:
 
 def shards(conn: Connection, recipients: Collection[str] | None = None) -> list[Shard]:
     """All shards (of these recipients), by recipient and partition."""
-    query = select(shard).order_by(shard.c.recipient, shard.c.partition)
-    if recipients is not None:
-        query = query.where(shard.c.recipient.in_(recipients))
-    return [
-        Shard(r.id, r.recipient, r.partition, r.position, r.next_seq, bytes(r.fingerprint)) for r in conn.execute(query)
-    ]
+    rows = conn.execute(_SHARDS) if recipients is None else conn.execute(_SHARDS_OF, {"names": list(recipients)})
+    return [Shard(r.id, r.recipient, r.partition, r.position, r.next_seq, bytes(r.fingerprint)) for r in rows]
 
 
 #: One statement for any number of leases: building it anew costs more than SQLite takes to answer.
@@ -103,27 +114,15 @@ def walk(conn: Connection, shard_id: int, urgent: bool, after: int, limit: int) 
     start: int | None = after
     while start is not None:
         end = start + WINDOW
-        query = (
-            select(delivery)
-            .where(delivery.c.shard == shard_id, delivery.c.seq > start, delivery.c.seq <= end)
-            .where(delivery.c.urgent == urgent, UNFINISHED)
-            .order_by(delivery.c.seq)
-            .limit(limit - len(found))
-        )
-        found += [delivery_of(row) for row in conn.execute(query)]
+        window = {"place": shard_id, "class": urgent, "above": start, "last": end, "most": limit - len(found)}
+        found += [delivery_of(row) for row in conn.execute(_WALK, window)]
         start = _before_next(conn, shard_id, end) if len(found) < limit else None
     return found
 
 
 def _before_next(conn: Connection, shard_id: int, after: int) -> int | None:
-    """Just before the next unfinished seq above ``after``; None if there is none.
-
-    The sum keeps planners from walking the primary key in order, through all that is finished.
-    """
-    seq = delivery.c.seq + 0
-    found: int | None = conn.execute(
-        select(func.min(seq)).where(delivery.c.shard == shard_id, seq > after, UNFINISHED)
-    ).scalar()
+    """Just before the next unfinished seq above ``after``; None if there is none."""
+    found: int | None = conn.execute(_NEXT, {"place": shard_id, "above": after}).scalar()
     return None if found is None else found - 1
 
 
@@ -148,7 +147,7 @@ def lanes(conn: Connection, shard_id: int, wanted: Sequence[tuple[bytes, int, in
 
 def one(conn: Connection, shard_id: int, seq: int) -> Delivery | None:
     """A delivery's state row, without its body."""
-    row = conn.execute(select(delivery).where(delivery.c.shard == shard_id, delivery.c.seq == seq)).first()
+    row = conn.execute(_ONE, {"place": shard_id, "number": seq}).first()
     return delivery_of(row) if row is not None else None
 
 
@@ -165,11 +164,16 @@ def bodies(conn: Connection, shard_id: int, seqs: Sequence[int]) -> dict[int, Bo
     """What is to be delivered: the last edited body, or the original."""
     found: dict[int, Body] = {}
     for start in range(0, len(seqs), MANY):
-        part = among(conn, body.c.seq, seqs[start : start + MANY])
-        query = select(body.c.seq, body.c.headers, body.c.value).where(body.c.shard == shard_id, part)
-        for seq, headers, value in conn.execute(query.order_by(body.c.seq, body.c.edition)):
+        part = {"place": shard_id, "seqs": list(seqs[start : start + MANY])}
+        for seq, headers, value in conn.execute(_bodies(conn.dialect.name), part):
             found[seq] = Body(bytes(value), unpack(bytes(headers)))
     return found
+
+
+@lru_cache
+def _bodies(dialect: str) -> Select[Any]:
+    query = select(body.c.seq, body.c.headers, body.c.value).where(body.c.shard == bindparam("place"))
+    return query.where(among_given(dialect, body.c.seq, "seqs")).order_by(body.c.seq, body.c.edition)
 
 
 def editions(conn: Connection, shard_id: int, seq: int) -> list[tuple[int, Body]]:

@@ -22,6 +22,10 @@ _SET: Final = (
 _AT: Final = ("shard", "seq", "version")
 _DOCUMENTS: Final = ("failure", "receipt")
 
+_ATTEMPT: Final = insert(attempt)
+_SHARDS: Final = select(shard.c.id, shard.c.recipient, shard.c.partition).where(
+    shard.c.id.in_(bindparam("ids", expanding=True))
+)
 _ROW: Final = (
     update(delivery)
     .where(
@@ -57,7 +61,7 @@ def apply(conn: Connection, transitions: Sequence[Transition]) -> None:
         raise StaleVersion("a delivery changed meanwhile")
     details = [_attempt_row(t, t.attempt) for t in transitions if t.attempt is not None]
     if details:
-        conn.execute(insert(attempt), details)
+        conn.execute(_ATTEMPT, details)
     emitting = [t for t in transitions if t.emissions]
     if emitting:
         names = _leases(conn, {t.shard for t in emitting})
@@ -124,5 +128,5 @@ def _refuse_unstorable(t: Transition) -> None:
 
 
 def _leases(conn: Connection, shard_ids: set[int]) -> dict[int, str]:
-    query = select(shard.c.id, shard.c.recipient, shard.c.partition).where(shard.c.id.in_(shard_ids))
-    return {row.id: shard_lease(row.recipient, row.partition) for row in conn.execute(query)}
+    rows = conn.execute(_SHARDS, {"ids": list(shard_ids)})
+    return {row.id: shard_lease(row.recipient, row.partition) for row in rows}

@@ -13,12 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows that are new; those that are there (by primary key or a unique index) stay as they are."""
     if rows:
-        conn.execute(_insert(conn, table).on_conflict_do_nothing(), list(rows))
+        conn.execute(_new(conn.dialect.name, table), list(rows))
 
 
 def insert_one_new(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless it is there already; whether it was inserted."""
-    return conn.execute(_insert(conn, table).values(row).on_conflict_do_nothing()).rowcount == 1
+    return conn.execute(_new(conn.dialect.name, table), dict(row)).rowcount == 1
 
 
 def put(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
@@ -26,14 +26,21 @@ def put(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
     conn.execute(_put(conn.dialect.name, table, tuple(row)), dict(row))
 
 
+# Statements are built once for each table: building one costs more than the databases do.
+
+
+@lru_cache(maxsize=64)
+def _new(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
 @lru_cache(maxsize=64)
 def _put(dialect: str, table: Table, names: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
-    """Built once for each table: building it costs more than the databases do."""
     key = [column.name for column in table.primary_key]
-    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    made = _insert(dialect, table)
     changed = {name: made.excluded[name] for name in names if name not in key}
     return made.on_conflict_do_update(index_elements=key, set_=changed)
 
 
-def _insert(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
