@@ -42,12 +42,17 @@ class Group:
     def __init__(self) -> None:
         self.members: list[Member] = []
         self._dealing = asyncio.Lock()
+        self.torn = False  # the last deal failed half-way: the log could not say where partitions start
 
     async def join(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
-        """Add a member and deal again."""
+        """Add a member and deal again. If that fails, whoever asked is no member, and owns nothing."""
         async with self._dealing:
             self.members.append(member)
-            await self._deal(partitions, starts)
+            try:
+                await self._deal(partitions, starts)
+            except BaseException:
+                self.members.remove(member)
+                raise
 
     async def leave(self, member: Member, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
         """Take a member out and deal again."""
@@ -57,7 +62,14 @@ class Group:
                 member.positions.clear()
                 await self._deal(partitions, starts)
 
+    async def mend(self, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
+        """Deal again if the last deal failed: until then there are partitions that nobody reads."""
+        async with self._dealing:
+            if self.torn:
+                await self._deal(partitions, starts)
+
     async def _deal(self, partitions: Sequence[TopicPartition], starts: StartOf) -> None:
+        self.torn = True
         shares = dealt(self.members, partitions)
         for member, share in zip(self.members, shares, strict=True):
             gone = [partition for partition in member.positions if partition not in share]
@@ -70,3 +82,4 @@ class Group:
             if new:
                 member.positions.update({partition: starts(partition) for partition in new})
                 await member.rebalance.assigned(new)
+        self.torn = False

@@ -73,6 +73,8 @@ class LocalSubscription:
     async def poll(self, limit: int, timeout: float) -> Mapping[TopicPartition, Sequence[Fetched]]:
         """Records of the partitions owned when the poll began."""
         self._require_open()
+        if self._group.torn:
+            await self._group.mend(*self._dealt())
         wanted = dict(self._member.positions)
         found = await _first(self._log, wanted, limit, timeout)
         positions = self._member.positions
@@ -115,8 +117,12 @@ class LocalSubscription:
         """Leave the group."""
         if not self._closed:
             self._closed = True
-            partitions = self._log.partitions({t for member in self._group.members for t in member.topics})
-            await self._group.leave(self._member, partitions, start_of(self._log, self._name))
+            await self._group.leave(self._member, *self._dealt())
+
+    def _dealt(self) -> tuple[list[TopicPartition], StartOf]:
+        """What the group deals out, and where each partition starts."""
+        topics = {topic for member in self._group.members for topic in member.topics}
+        return self._log.partitions(topics), start_of(self._log, self._name)
 
     def _require_open(self) -> None:
         if self._closed:

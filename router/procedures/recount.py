@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from router.procedures.definition import Definition
 from router.procedures.dues import ACCEPTED, SET, TASK, Clockwork, due_at, in_time, task_due
 from router.procedures.instance import Due, Instance, Move
+
+CALENDAR: Final = "calendar "  # why a date moved that was counted again; the calendar's version follows
 
 
 def by_calendar(definition: Definition, instance: Instance, clockwork: Clockwork, now: int) -> Instance:
@@ -24,7 +27,7 @@ def recalculated(instance: Instance, definition: Definition, clockwork: Clockwor
     A date that the one-stop has set stays where it was set; pauses after it move it by the new calendar.
     """
     due, agency = instance.due, instance.dossier.agency
-    why = f"calendar {clockwork.calendar.version}"
+    why = f"{CALENDAR}{clockwork.calendar.version}"
     whole = _whole_again(instance, definition, clockwork.at(agency))
     tasks = [(task, _task_again(instance, definition, clockwork, task)) for task in due.tasks]
     moved = [Move(at, to, why, task=task) for task, to in tasks if to != task_due(due, task)]

@@ -20,6 +20,7 @@ from router.procedures.engine import TIMER_DUE, step
 from router.procedures.instance import Event, Instance
 from router.procedures.library import Library
 from router.procedures.obligation import balance
+from router.procedures.recount import CALENDAR
 from router.procedures.stimulus import event_of, pinned
 from router.procedures.timetable import timers
 from router.simulation.history import Violation
@@ -221,7 +222,7 @@ def _compared(instance: Instance) -> dict[str, Any]:
         "version": 0,
         "instance": replace(instance, version=0, due=due),
         "due date": 0 if _judged(instance) else due_at(instance.due.whole),
-        "agency's tasks": [(move.at, move.why, move.since) for move in instance.due.agency],
+        "agency's tasks": [(m.at, m.why, m.since) for m in instance.due.agency if not m.why.startswith(CALENDAR)],
     }
 
 

@@ -112,3 +112,47 @@ async def test_a_seek_during_a_waiting_poll_is_not_undone():
     await publisher.publish({P: messages(1, 3)})
     await waiting
     assert values((await drain(subscription, 3))[P]) == [b"value 1", b"value 2", b"value 3"]
+
+
+class AwayAt(Scripted):
+    """The broker goes away at the call of this number, and stays away until told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls_left = -1
+
+    def down(self):
+        self.calls_left -= 1
+        return self.away or self.calls_left == 0
+
+
+@pytest.mark.parametrize("calls", range(1, 6))
+async def test_who_could_not_join_is_no_member_and_its_partitions_are_read_by_the_others(calls):
+    faults = AwayAt()
+    bus = MemoryBus(SystemClock(), faults)
+    await bus.create([TopicSpec("t", 4)])
+    for partition in range(4):
+        await (await bus.publisher()).publish({TopicPartition("t", partition): messages(1)})
+    first = await bus.subscribe("g", ["t"], Rebalances())
+    faults.calls_left = calls
+    try:
+        second = await bus.subscribe("g", ["t"], Rebalances())
+    except BusUnavailable:
+        second = None
+    faults.calls_left = -1
+    if second is not None:
+        await second.close()
+    assert len(await drain(first, 4)) == 4
+    assert len(list(first.assignment())) == 4
+
+
+async def test_partitions_of_a_member_that_left_while_the_broker_was_away_are_read_afterwards():
+    bus, faults = await bus_with()
+    first = await bus.subscribe("g", ["t"], Rebalances())
+    second = await bus.subscribe("g", ["t"], Rebalances())
+    faults.away = True
+    with pytest.raises(BusUnavailable):
+        await second.close()
+    faults.away = False
+    await first.poll(10, 0)
+    assert len(list(first.assignment())) == 2
