@@ -90,20 +90,22 @@ class Scenario:
         await asyncio.wait(parts)
         await chaos.mend()
         operator.all_know = True
-        await self._rest()
+        rests = await self._rest()
         operator.ended = True
         await asyncio.wait({acting})
-        await self._rest()  # timers came due while the operator finished: what they did is to be judged too
+        if rests:
+            await self._rest()  # timers came due while the operator finished: what they did is to be judged too
         return [*self._died(), *await violations_of(world, self.published)]
 
-    async def _rest(self) -> None:
-        """Wait until all is at rest; not for ever: the checker names what is stuck."""
+    async def _rest(self) -> bool:
+        """Wait until all is at rest; False if that lasts too long: the checker names what is stuck."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while not await self._at_rest():
                     await asyncio.sleep(LOOKS)
         except TimeoutError:
-            return
+            return False
+        return True
 
     def _died(self) -> list[Violation]:
         """Parts that ended with an error, in processes that were not killed: none may."""
