@@ -9,7 +9,6 @@ import typer
 
 from router.cli.serve import configure_logging
 from router.cli.session import exit_codes
-from router.demo.run import Choices, run_demo
 from router.demo.sabotage import Sabotage
 from router.runtime import run_loop
 
@@ -39,6 +38,8 @@ def demo(
         raise typer.BadParameter(f"{keep} is not an empty folder", param_hint="--keep")
     if (bus == "embedded") != (ledger == "sqlite"):
         raise typer.BadParameter("either embedded with sqlite, or kafka:// with postgresql://", param_hint="--ledger")
+    from router.demo.run import Choices, run_demo  # brings simulators and their web server: no other command needs them
+
     configure_logging("error")
     choices = Choices(dossiers, documents, bus, ledger, keep, seed, sabotage, json)
     with exit_codes():

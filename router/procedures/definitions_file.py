@@ -84,16 +84,29 @@ def _read(text: str, file: str) -> tuple[dict[tuple[str, ...], int], Definition 
         return lines, [Finding(tuple(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in wrong]
 
 
+DEEPEST: Final = 50  # levels in a definition
+_OPENS: Final = (
+    yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken,
+)  # fmt: skip
+_CLOSES: Final = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+
+
 def _composed(text: str) -> yaml.Node:
-    """The document's nodes. Anchors and aliases are refused: they can make a small file endless."""
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+    """The document's nodes. Anchors and aliases are refused: they can make a small file endless. So is what is nested
+    deeply, before anything recursive reads it: libyaml, ten times as fast as YAML in Python, would end the process.
+    """
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels", problem_mark=token.start_mark)
         if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
             raise yaml.MarkedYAMLError(problem="`&` and `*` are not used here: write it out, or quote the text",
                                        problem_mark=token.start_mark)  # fmt: skip
-    return yaml.compose(text, Loader=yaml.SafeLoader) or yaml.ScalarNode("", "")
+    return yaml.compose(text, Loader=yaml.CSafeLoader) or yaml.ScalarNode("", "")
 
 
-class _Strict(yaml.SafeLoader):
+class _Strict(yaml.CSafeLoader):
     """YAML in which a key stands once and ``on``, ``off``, ``yes``, ``no`` are words."""
 
 
