@@ -64,7 +64,7 @@ def test_a_good_definition_has_nothing_to_find() -> None:
         ("version: 1", "version: 1\nversion: 2", 3, "stands there twice"),
         ("roles:", "rolls:", 1, "Field required"),
         ("    edges:\n", "    timeout: {after: 5 days, to: done}\n    edges:\n", 14, "a duration is like"),
-        ("kind: task", "kind: fan_out\n    branches: [done]", 10, "a fan_out goes on by its branches alone"),
+        ("kind: task", "kind: fan_out\n    branches: [done]", 10, "an edge of a fan_out begins further branches"),
     ],
 )
 def test_a_fault_is_named_with_its_line(before: str, after: str, line: int, says: str) -> None:
