@@ -220,7 +220,7 @@ class Compensation(Part):
 
     kind: Literal["undo", "correct", "notify", "none"]
     needs: Guard | None = None
-    text: str = Field(min_length=1)
+    text: Text
 
 
 class Node(Part):

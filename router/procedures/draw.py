@@ -237,7 +237,7 @@ def _beside(node: Node, lang: str) -> list[str]:
     if node.timeout is not None and node.timeout.alert:
         told.append(f"{words['after']} {node.timeout.after.words(lang)}: {words['alert']} {node.timeout.alert}")
     if node.compensation is not None:
-        told.append(f"{words[node.compensation.kind]}: {node.compensation.text}")
+        told.append(f"{words[node.compensation.kind]}: {getattr(node.compensation.text, lang)}")
     return told
 
 

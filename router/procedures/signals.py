@@ -13,7 +13,7 @@ from router.procedures.effects import Emit
 from router.procedures.expression import Scope
 from router.procedures.instance import Instance
 from router.procedures.obligation import Refund
-from router.sdk.inbound import DOCUMENT_ID
+from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE
 
 COMPENSATION: Final = "procedure.compensation_requested"
 RECALL: Final = "procedure.recall_requested"
@@ -22,6 +22,11 @@ RECALL: Final = "procedure.recall_requested"
 def key_of_document(document_id: str) -> str:
     """The key of a document's instance."""
     return str(key_of(DOCUMENT_ID, document_id))
+
+
+def key_of_dossier(code: str) -> str:
+    """The key of a dossier's instance."""
+    return str(key_of(DOSSIER_CODE, code))
 
 
 def refund(code: str, agency: str, back: Refund, at: int) -> Emit:
@@ -73,7 +78,7 @@ def compensations(
         asks = node.compensation
         if asks is not None and asks.kind != "none" and (asks.needs is None or asks.needs.holds(scope)):
             words = _signal(instance, name, at)
-            words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text}
+            words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text.vi}
             asked.append(Emit(COMPENSATION, words, addressed_to=instance.dossier.agency))
     return asked
 

@@ -35,7 +35,7 @@ nodes:
     title: {vi: Làm, en: Work}
     edges:
       - {event: "dossier.*", when: event.status == 9, to: done}
-    compensation: {kind: none, text: nothing}
+    compensation: {kind: none, text: {vi: không có gì, en: nothing}}
   done: {kind: end, state: returned, title: {vi: Xong, en: Done}}
   refused: {kind: end, state: refused, title: {vi: Từ chối, en: Refused}}
   withdrawn: {kind: end, state: withdrawn, title: {vi: Rút, en: Withdrawn}}
@@ -76,7 +76,9 @@ def test_a_fault_is_named_with_its_line(before: str, after: str, line: int, says
 
 
 def test_a_wait_without_an_end_is_remarked_and_not_refused() -> None:
-    text = GOOD.replace("kind: task", "kind: manual").replace("    compensation: {kind: none, text: nothing}\n", "")
+    text = GOOD.replace("kind: task", "kind: manual").replace(
+        "    compensation: {kind: none, text: {vi: không có gì, en: nothing}}\n", ""
+    )
     _, findings = linted(text, "trial.yaml")
     assert [(line, finding.fault) for line, finding in findings] == [(10, False)]
 

@@ -35,7 +35,7 @@ WORK = """  work:
       - {event: "dossier.*", when: event.status == 10, to: done}
       - {event: dossier.component_changed, when: event.state == "DONE", to: asking}
     timeout: {after: 5 working days, alert: late}
-    compensation: {kind: none, text: nothing}
+    compensation: {kind: none, text: {vi: không có gì, en: nothing}}
 """
 FORK = """  asking: {kind: fan_out, title: {vi: Hỏi, en: Ask}, each: vars.asked, branches: [opinion]}
   opinion:
