@@ -199,7 +199,7 @@ class _Run:
         if event.type == "dossier.apology_sent":
             self.instance, flag = dossier.apologised(self.instance, event)
             self.flags += [flag] if flag else []
-        if event.type == "document.sent" and not self.instance.parent:
+        if not self.instance.parent:
             self._find_parent(event)
         if event.type == "document.sent" and event.facts.get("business") == "REPLACE":
             replaced = [Replaced(signals.key_of_document(old["document"]), tuple(old["organs"]))
@@ -288,11 +288,17 @@ class _Run:
         now = self.instance
         children = [child.ended for child in now.children]
         return {
-            "dossier": {"status": now.status, "code": now.dossier.code, "accepted": bool(now.dossier.accepted_at)},
+            "dossier": {
+                "status": now.status,
+                "code": now.dossier.code,
+                "accepted": bool(now.dossier.accepted_at),
+                "child": bool(now.parent),
+            },
             "finance": scope_of(now.finance),
             "children": {
                 "total": len(children),
                 "open": children.count(""),
+                **{state: children.count(state) for state in END_OF.values()},
                 "recalled": sum(1 for ended in children if ended in copies.GONE),
                 "kept": sum(1 for child in now.children if copies.keeps(child)),
             },
@@ -352,15 +358,22 @@ class _Run:
             self.result.emissions.append(signals.recall(self.instance, old.key, organ, self.now))
 
     def _find_parent(self, event: Event) -> None:
-        """A forwarded copy: the original's instance learns of it. A plain reply names the document too, but passed no
-        other system before its sender, or goes back to one.
+        """What brought this about learns of it: the original of a forwarded copy, or the dossier of another level that
+        a dossier names. A plain reply names the document too, but passed no other system before its sender, or goes
+        back to one.
         """
-        facts = event.facts
-        named = [each for each in facts.get("response_for", ()) if each != facts.get("document")]
-        passed = set(facts.get("traces", ())) - {facts.get("sender")}
-        if named and passed and not passed & set(facts.get("receivers", ())):
-            self.instance = replace(self.instance, parent=signals.key_of_document(named[0]))
-            self._to_parent(copies.CHILD_OPENED, "opened", str(facts.get("sender", "")))
+        facts, parent = event.facts, ""
+        if event.type == "document.sent":
+            named = [each for each in facts.get("response_for", ()) if each != facts.get("document")]
+            passed = set(facts.get("traces", ())) - {facts.get("sender")}
+            if named and passed and not passed & set(facts.get("receivers", ())):
+                parent = signals.key_of_document(named[0])
+        elif (code := facts.get("parent")) and code != facts.get("code"):
+            parent = signals.key_of_dossier(code)
+        if parent:
+            self.instance = replace(self.instance, parent=parent)
+            by = facts.get("sender") or facts.get("agency") or ""
+            self._to_parent(copies.CHILD_OPENED, "opened", str(by))
 
     def _to_parent(self, event_type: str, name: str, organ: str = "") -> None:
         if self.instance.parent:

@@ -56,6 +56,7 @@ def _dossier(record: _Record) -> Facts:
         "finished_at": record.get("finished_at"),
         "returned_at": record.get("returned_at"),
         "authority": record.get("correction_authority"),
+        "parent": record.get("parent_code"),
         "corrects": bool(record.get("correction_reason") and record.get("correction_authority")) or None,
     }
 
@@ -164,6 +165,7 @@ def _document_status(record: _Record) -> Facts:
 def _signal(record: _Record) -> Facts:
     return {
         "name": record["name"],
+        "definition": record["procedure"],
         "related": record.get("related_key"),
         "organ": record.get("organ_id"),
         "stated_at": record["stated_at"],
