@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -104,6 +105,26 @@ def test_every_definition_is_drawn_with_all_its_nodes(shape) -> None:
     assert {node.title.vi for node in shape.nodes.values()} <= titles
     told = as_text(shape, "en")
     assert all(f" {name}:" in told for name, node in shape.nodes.items() if node.role or node.kind)
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("shape", shipped_definitions(), ids=lambda shape: shape.name)
+def test_a_drawing_marks_alerts_clocks_and_compensations_and_explains_them(shape: Definition, lang: str) -> None:
+    picture = ET.fromstring(as_svg(shape, lang))
+    marked = Counter(each.get("class") for each in picture.iter() if each.get("class"))
+    nodes = shape.nodes.values()
+    wanted = {
+        "alert": sum(1 for node in nodes if node.timeout is not None and node.timeout.alert),
+        "compensation": sum(1 for node in nodes if node.compensation and node.compensation.kind != "none"),
+        "clock": sum(1 for node in nodes if node.clock != "authority"),
+    }
+    owners = {node.clock for node in nodes} - {"authority"}
+    explained = {"alert": 1, "compensation": 1, "clock": len(owners)}
+    assert marked == {kind: count + explained[kind] for kind, count in wanted.items() if count}
+    told = "".join(picture.itertext())
+    for node in nodes:
+        if node.compensation is not None and node.compensation.kind != "none":
+            assert getattr(node.compensation.text, lang) in told
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
