@@ -252,7 +252,8 @@ class Graph:
         node, join = self.definition.nodes[fork], self._joined(fork)
         said = edge.item.value(scope) if edge.item is not None else None
         has = {token.item for token in self.tokens if fork in token.forks}
-        fresh = [each for each in dict.fromkeys(map(str, said if isinstance(said, list) else ())) if each not in has]
+        named = said if isinstance(said, list) else [said] if said else []
+        fresh = [each for each in dict.fromkeys(map(str, named)) if each not in has]
         reached = next((token for token in self.tokens if token.node == join), None)
         around = next((token.forks for token in self.tokens if fork in token.forks), None)
         outer = around[: around.index(fork)] if around is not None else reached.forks if reached is not None else ()
