@@ -51,6 +51,7 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
     "reference.agency_changed": "vn.lgsp.reference.Agency",
     "procedure.timer_due": _SIGNAL,
     "procedure.child_opened": _SIGNAL,
+    "procedure.child_progressed": _SIGNAL,
     "procedure.child_ended": _SIGNAL,
     "procedure.recall_requested": _SIGNAL,
     "procedure.compensation_requested": _SIGNAL,

@@ -54,6 +54,7 @@ APPLICANT: Final = (
 DOSSIER: Final = (
     Field("MaHoSo", "code", required=True),
     Field("MaHoSoKhac", "alternative_code"),
+    Field("MaHoSoCha", "parent_code"),
     Field("MaTTHC", "procedure", required=True),
     Field("TenTTHC", "procedure_name"),
     Field("MaLinhVuc", "sector"),

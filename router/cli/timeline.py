@@ -22,6 +22,9 @@ def tell(shown: Shown, *, as_json: bool) -> None:
     output.document({name: value for name, value in shown.summary.items() if value}, as_json=False)
     output.line("\nwaits for")
     output.listing(told["waits"], as_json=False, empty="Nothing.")
+    if told["copies"]:
+        output.line("\ncopies")
+        output.listing(told["copies"], as_json=False, empty="")
     output.line("\ntimeline")
     output.listing(told["timeline"], as_json=False, empty="Nothing happened yet.")
 
@@ -29,7 +32,8 @@ def tell(shown: Shown, *, as_json: bool) -> None:
 def document_of(shown: Shown) -> dict[str, Any]:
     """All of it with times as people read them."""
     waits = [{**w._asdict(), "since": output.when(w.since), "due": output.when(w.due)} for w in shown.waits]
-    return {**shown.summary, "waits": waits, "timeline": [_line(each) for each in shown.timeline]}
+    copies = [each._asdict() for each in shown.copies]
+    return {**shown.summary, "waits": waits, "copies": copies, "timeline": [_line(each) for each in shown.timeline]}
 
 
 def short(shown: Shown) -> list[dict[str, Any]]:

@@ -167,8 +167,13 @@ class Edge(Part):
     yet is early. ``item`` says which of several branches the event means. ``compensate`` asks for what all nodes behind
     it say under ``compensation`` and gives money back; ``undo`` asks it of these nodes alone.
 
-    Of a document: ``tell_children`` recalls forwarded copies, ``tell_receivers`` sends 13 to the receiver of the
+    ``tell_children`` recalls forwarded copies, also those that open later, and tells dossiers handed to another level.
+    Of a document: ``tell_receivers`` sends 13 to the receiver of the branch (``others``: if the event has receivers
+    and it is not among them), ``tell_replaced`` recalls the documents that this one replaces from the receiver of the
     branch, ``tell_sender`` says to the sender what came of a recall (15, or 16 with those that keep it).
+
+    On a ``fan_out`` with ``each``, an edge goes nowhere: while the branches are under way it begins one for each
+    element of ``item`` that has none.
     """
 
     event: Words = ()
@@ -179,7 +184,8 @@ class Edge(Part):
     set: Mapping[str, Guard] = {}
     append: Mapping[str, Guard] = {}
     tell_children: Literal["recall"] | None = None
-    tell_receivers: Literal["recall"] | None = None
+    tell_receivers: Literal["recall", "others"] | None = None
+    tell_replaced: Literal["recall"] | None = None
     tell_sender: Literal["outcome"] | None = None
     compensate: bool = False
     undo: Words = ()
@@ -214,7 +220,7 @@ class Compensation(Part):
 
     kind: Literal["undo", "correct", "notify", "none"]
     needs: Guard | None = None
-    text: str = Field(min_length=1)
+    text: Text
 
 
 class Node(Part):

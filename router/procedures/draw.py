@@ -7,6 +7,7 @@ from html import escape
 from textwrap import wrap
 from typing import Final
 
+from router.procedures import marks
 from router.procedures.definition import Definition, Edge, Kind, Node
 
 _WIDTH: Final = 210
@@ -114,7 +115,7 @@ def as_text(definition: Definition, lang: str = "vi") -> str:
 
 
 def as_svg(definition: Definition, lang: str = "vi") -> str:
-    """A page's picture; every node has its title, every way its event as a tool tip."""
+    """A page's picture; every node has its title, every way its event as a tool tip; marks are explained below."""
     place, roles = columns(definition), [*definition.roles, ""]
     at: dict[str, tuple[int, int]] = {}
     heights: list[int] = []
@@ -131,15 +132,18 @@ def as_svg(definition: Definition, lang: str = "vi") -> str:
     anywhere = {edge.to for edge in definition.anywhere}
     width = _HEAD + (max(place.values(), default=0) + 1) * _WIDTH
     title = escape(getattr(definition.title, lang))
+    explained = marks.legend(definition, top, lang)
+    high = top + 10 + (marks.LEGEND if explained else 0)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + 10}" font-family="{_FONT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {high}" font-family="{_FONT}" '
         f'font-size="12" role="img" aria-label="{title}">',
         "<defs>" + _marker("ahead", _AHEAD) + _marker("back", _BACK) + "</defs>",
-        f'<rect width="{width}" height="{top + 10}" fill="#ffffff"/>',
+        f'<rect width="{width}" height="{high}" fill="#ffffff"/>',
         f'<text x="8" y="24" font-size="16" font-weight="bold">{title} ({definition.name})</text>',
         *_lanes(definition, roles, heights, width, lang),
         *_arrows(definition, at, lang),
         *[_box(name, node, at[name], name in anywhere, lang) for name, node in definition.nodes.items()],
+        explained,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -218,7 +222,8 @@ def _box(name: str, node: Node, place: tuple[int, int], anywhere: bool, lang: st
     return (
         f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6" '
         f'fill="{colour}" stroke="#678"/>{text}'
-        f'<text x="{x + 8}" y="{y + 51}" fill="#567" font-size="10">{escape(" · ".join(told))}</text></g>'
+        f'<text x="{x + 8}" y="{y + 51}" fill="#567" font-size="10">{escape(" · ".join(told))}</text>'
+        f"{marks.drawn(node, x + _BOX[0] - 5, y + _BOX[1] - 6, lang)}</g>"
     )
 
 
@@ -237,7 +242,7 @@ def _beside(node: Node, lang: str) -> list[str]:
     if node.timeout is not None and node.timeout.alert:
         told.append(f"{words['after']} {node.timeout.after.words(lang)}: {words['alert']} {node.timeout.alert}")
     if node.compensation is not None:
-        told.append(f"{words[node.compensation.kind]}: {node.compensation.text}")
+        told.append(f"{words[node.compensation.kind]}: {getattr(node.compensation.text, lang)}")
     return told
 
 

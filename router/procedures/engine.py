@@ -11,12 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from router.procedures import dossier, dues, finance, money, payments, signals
+from router.procedures import copies, dossier, dues, finance, money, payments, signals
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
 from router.procedures.graph import Fit, Graph
-from router.procedures.instance import Child, Due, Early, Event, Instance, LogLine
+from router.procedures.instance import Due, Early, Event, Instance, LogLine, Replaced
 from router.procedures.obligation import Settled, scope_of
 from router.procedures.recount import by_calendar
 from router.procedures.signs import APOLOGY_MISSING, MONEY_WAITS, PAYMENT_SUSPENDED, TASK_OVERDUE, made_good
@@ -25,8 +25,6 @@ from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 
 TIMER_DUE: Final = "procedure.timer_due"
-CHILD_OPENED: Final = "procedure.child_opened"
-CHILD_ENDED: Final = "procedure.child_ended"
 CORRECTED: Final = "dossier.corrected"
 MISSING: Final = "predecessor_missing"
 MOST_EARLY: Final = 100  # early events of one instance; what more comes goes to a person
@@ -108,9 +106,10 @@ class _Run:
         instance = replace(self.instance, events=self.instance.events + len(self.result.log))
         if instance.end_state and not instance.closed_at:
             instance = replace(instance, closed_at=self.now)
-            self._tell_parent(instance)
         elif not instance.end_state and instance.closed_at:
             instance = replace(instance, closed_at=0)
+        if instance.end_state != self.result.instance.end_state:
+            self._tell_parent(instance)
         self.result.alerts += made_good(self.definition, self.result.instance, instance)
         self.result.instance = instance
         self.result.timers = timers(instance, self.definition, self.clockwork)
@@ -120,8 +119,10 @@ class _Run:
 
     def _judge(self, event: Event) -> tuple[Verdict, str]:
         """Apply an event if it may be applied now; the verdict on it and why."""
-        if event.type in (CHILD_OPENED, CHILD_ENDED):
+        if event.type in copies.WORDS:
             return self._child(event)
+        if event.type == signals.RECALL and self._begun():
+            return self._recalled(event)
         event = dossier.as_meant(self.instance, event)
         if self._unknown(event):
             return Verdict.EARLY, UNKNOWN
@@ -151,8 +152,8 @@ class _Run:
             graph.take(taken, event, graph.scope(scope))
         elif status is Verdict.APPLIED and (target := self._jump_for(event)):
             graph.jump(target)
-        self._settle(graph)
-        self._others(event)
+        self._settle(graph, event)
+        self._others(event, fit)
         self._clocks(min(event.occurred_at, self.now))
         if settled is not None:
             return settled.verdict, settled.reason
@@ -194,12 +195,18 @@ class _Run:
         """What any event tells beside its effect: apologies, the last time the dossier was seen being processed."""
         self.instance = dossier.seen(self.instance, event, verdict)
 
-    def _others(self, event: Event) -> None:
+    def _others(self, event: Event, fit: Fit) -> None:
         if event.type == "dossier.apology_sent":
             self.instance, flag = dossier.apologised(self.instance, event)
             self.flags += [flag] if flag else []
-        if event.type == "document.sent" and not self.instance.parent:
+        if not self.instance.parent:
             self._find_parent(event)
+        if event.type == "document.sent" and event.facts.get("business") == "REPLACE":
+            replaced = [Replaced(signals.key_of_document(old["document"]), tuple(old["organs"]))
+                        for old in event.facts.get("instead_of", ())]  # fmt: skip
+            self.instance = replace(self.instance, replaces=tuple(replaced))
+        if event.type == "document.status_changed" and fit is Fit.TAKEN and event.facts["state"] in copies.PROGRESS:
+            self._to_parent(copies.CHILD_PROGRESSED, event.facts["state"], event.facts["organ"])
 
     # The graph
 
@@ -210,8 +217,10 @@ class _Run:
             dict(now.variables), now.end_state, self.now, at,
         )  # fmt: skip
 
-    def _settle(self, graph: Graph) -> None:
-        """Follow what needs no event, and do what the edges taken ask for beside moving."""
+    def _settle(self, graph: Graph, event: Event | None = None) -> None:
+        """Follow what needs no event, and do what the edges taken, the first of them by ``event``, ask for beside
+        moving.
+        """
         graph.settle(self._scope())
         self.instance = replace(
             self.instance,
@@ -222,11 +231,15 @@ class _Run:
             variables=graph.variables,
             end_state=graph.end_state,
         )
-        if any(edge.tell_children for _, edge in graph.told):
-            self.result.emissions += [signals.recall(self.instance, child, self.now) for child in self._living()]
-        for token, edge in graph.told:
-            if edge.tell_receivers and token is not None:
+        if any(edge.tell_children for _, edge, _ in graph.told):
+            self.instance = copies.recalled(self.instance)
+        named = event.facts.get("receivers", ()) if event is not None else ()
+        for token, edge, _ in graph.told:
+            unnamed = edge.tell_receivers == "recall" or (named and token is not None and token.item not in named)
+            if edge.tell_receivers and token is not None and unnamed:
                 self.result.emissions.append(signals.taken_back(self.instance, token.item, self.now))
+            if edge.tell_replaced and token is not None:
+                self._spare(token.item, token.item)
             if edge.tell_sender:
                 self.result.emissions.append(signals.outcome(self.instance, self.now))
             if edge.compensate:
@@ -234,6 +247,7 @@ class _Run:
             elif edge.undo:
                 self._undo(edge.undo)
         graph.told.clear()
+        self._tell_children()
 
     def _compensate(self) -> None:
         """What was done is undone where the definition says so, the last thing first; money is given back."""
@@ -274,46 +288,103 @@ class _Run:
         now = self.instance
         children = [child.ended for child in now.children]
         return {
-            "dossier": {"status": now.status, "code": now.dossier.code, "accepted": bool(now.dossier.accepted_at)},
+            "dossier": {
+                "status": now.status,
+                "code": now.dossier.code,
+                "accepted": bool(now.dossier.accepted_at),
+                "child": bool(now.parent),
+            },
             "finance": scope_of(now.finance),
             "children": {
                 "total": len(children),
                 "open": children.count(""),
-                "recalled": children.count("recalled"),
-                "kept": sum(1 for ended in children if ended and ended != "recalled"),
+                **{state: children.count(state) for state in END_OF.values()},
+                "recalled": sum(1 for ended in children if ended in copies.GONE),
+                "kept": sum(1 for child in now.children if copies.keeps(child)),
             },
         }
 
     # Other instances
 
     def _child(self, event: Event) -> tuple[Verdict, str]:
-        key, ended = str(event.facts["related"]), str(event.facts["name"]) if event.type == CHILD_ENDED else ""
-        others = tuple(child for child in self.instance.children if child.key != key)
-        known = next((child for child in self.instance.children if child.key == key), None)
-        if known == Child(key, ended) or (known is not None and not ended):
-            return Verdict.NOTED, ""
-        self.instance = replace(self.instance, children=(*others, Child(key, ended)))
-        self._settle(self._graph(self.now))
-        return Verdict.APPLIED, ""
+        """What a child says is kept and passed on to the parent; an edge may take it as well."""
+        before = self.instance
+        self.instance = copies.heard(before, event)
+        news = self.instance is not before
+        if news and event.type == copies.CHILD_PROGRESSED:
+            key, organ = str(event.facts["related"]), str(event.facts.get("organ") or "")
+            child = copies.child_of(self.instance, key)
+            if child is not None and copies.newly_held(copies.child_of(before, key), event):
+                self._spare(child.organ, organ)
+            self._to_parent(event.type, str(event.facts["name"]), organ)
+        graph = self._graph(min(event.occurred_at, self.now))
+        fit, taken = graph.look(event, graph.scope(self._scope()))
+        if fit is Fit.EARLY and event.type not in self.definition.noted:
+            self._tell_children()
+            return Verdict.EARLY, MISSING
+        if fit is Fit.TAKEN:
+            graph.take(taken, event, graph.scope(self._scope()))
+        self._settle(graph, event)
+        self._clocks(min(event.occurred_at, self.now))
+        return (Verdict.APPLIED if news or fit is Fit.TAKEN else Verdict.NOTED), ""
 
-    def _living(self) -> list[Child]:
-        return [child for child in self.instance.children if not child.ended]
+    def _begun(self) -> bool:
+        """Whether anything is known of what runs here: a document that was sent, a dossier with a status."""
+        waits = any(token.node in self.definition.start and not token.item for token in self.instance.tokens)
+        return bool(self.instance.status) or not waits
+
+    def _recalled(self, event: Event) -> tuple[Verdict, str]:
+        """A recall from another instance. What is not for a receiver of this one is for copies: those that are known,
+        and those that will be.
+        """
+        before = self.instance
+        graph = self._graph(min(event.occurred_at, self.now))
+        fit, taken = graph.look(event, graph.scope(self._scope()))
+        self.instance = copies.recalled(before, str(event.facts.get("organ") or ""))
+        if fit is Fit.TAKEN:
+            graph.take(taken, event, graph.scope(self._scope()))
+        self._settle(graph, event)
+        self._clocks(min(event.occurred_at, self.now))
+        return (Verdict.APPLIED if fit is Fit.TAKEN or self.instance != before else Verdict.NOTED), ""
+
+    def _tell_children(self) -> None:
+        self.instance, told = copies.tell(self.instance)
+        emit = (signals.recall(self.instance, child.key, organ, self.now) for child, organ in told)
+        self.result.emissions += emit
+
+    def _spare(self, receiver: str, organ: str) -> None:
+        """An agency has this document now: what it replaces may be taken back from it."""
+        for old in copies.replaced_for(self.instance, receiver, organ):
+            self.result.emissions.append(signals.recall(self.instance, old.key, organ, self.now))
 
     def _find_parent(self, event: Event) -> None:
-        """A forwarded copy: the original's instance learns of it. A plain reply names the document too, but passed no
-        other system before its sender, or goes back to one.
+        """What brought this about learns of it: the original of a forwarded copy, or the dossier of another level that
+        a dossier names. A plain reply names the document too, but passed no other system before its sender, or goes
+        back to one.
         """
-        facts = event.facts
-        named = [each for each in facts.get("response_for", ()) if each != facts.get("document")]
-        passed = set(facts.get("traces", ())) - {facts.get("sender")}
-        if named and passed and not passed & set(facts.get("receivers", ())):
-            parent = signals.key_of_document(named[0])
+        facts, parent = event.facts, ""
+        if event.type == "document.sent":
+            named = [each for each in facts.get("response_for", ()) if each != facts.get("document")]
+            passed = set(facts.get("traces", ())) - {facts.get("sender")}
+            if named and passed and not passed & set(facts.get("receivers", ())):
+                parent = signals.key_of_document(named[0])
+        elif (code := facts.get("parent")) and code != facts.get("code"):
+            parent = signals.key_of_dossier(code)
+        if parent:
             self.instance = replace(self.instance, parent=parent)
-            self.result.emissions.append(signals.to_parent(self.instance, CHILD_OPENED, "opened", self.now))
+            by = facts.get("sender") or facts.get("agency") or ""
+            self._to_parent(copies.CHILD_OPENED, "opened", str(by))
+
+    def _to_parent(self, event_type: str, name: str, organ: str = "") -> None:
+        if self.instance.parent:
+            self.result.emissions.append(signals.to_parent(self.instance, event_type, name, organ, self.now))
 
     def _tell_parent(self, instance: Instance) -> None:
-        if instance.parent:
-            self.result.emissions.append(signals.to_parent(instance, CHILD_ENDED, instance.end_state, self.now))
+        """That it has ended, or goes on after its end."""
+        if instance.end_state:
+            self._to_parent(copies.CHILD_ENDED, instance.end_state)
+        else:
+            self._to_parent(copies.CHILD_OPENED, "reopened")
 
     # Time
 

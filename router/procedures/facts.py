@@ -56,6 +56,7 @@ def _dossier(record: _Record) -> Facts:
         "finished_at": record.get("finished_at"),
         "returned_at": record.get("returned_at"),
         "authority": record.get("correction_authority"),
+        "parent": record.get("parent_code"),
         "corrects": bool(record.get("correction_reason") and record.get("correction_authority")) or None,
     }
 
@@ -150,6 +151,10 @@ def _document(record: _Record) -> Facts:
         "urgency": str(record["priority"]),
         "added": [each["organ_id"] for each in record.get("receiver_changes") or () if each["added"]],
         "removed": [each["organ_id"] for each in record.get("receiver_changes") or () if not each["added"]],
+        "instead_of": [
+            {"document": each["document_id"], "organs": list(each["organ_ids"])}
+            for each in record.get("replacements") or ()
+        ],
     }
 
 
@@ -158,7 +163,13 @@ def _document_status(record: _Record) -> Facts:
 
 
 def _signal(record: _Record) -> Facts:
-    return {"name": record["name"], "related": record.get("related_key"), "stated_at": record["stated_at"]}
+    return {
+        "name": record["name"],
+        "definition": record["procedure"],
+        "related": record.get("related_key"),
+        "organ": record.get("organ_id"),
+        "stated_at": record["stated_at"],
+    }
 
 
 _READERS: Final[Mapping[str, Callable[[_Record], Facts]]] = {

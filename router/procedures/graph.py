@@ -27,10 +27,13 @@ class Fit(StrEnum):
 
 
 class Taken(NamedTuple):
-    """An edge and the token that leaves by it; no token for edges of the whole instance."""
+    """An edge and the token that leaves by it; no token for edges of the whole instance, and for those of a ``fork``
+    that grows.
+    """
 
     token: Token | None
     edge: Edge
+    fork: str = ""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Graph:
         """Which edges the event takes now; if none, what kind of event it is."""
         seen = {**scope, "event": event.facts}
         taken = [Taken(token, edge) for token in self.tokens if (edge := self._edge(token, event, seen)) is not None]
+        taken += self._growing(event, seen)
         if not taken:
             edges = self.definition.from_end if self.end_state else self.definition.anywhere
             taken = [Taken(None, edge) for edge in edges if _matches(edge, event, seen) and _ready(edge, seen)][:1]
@@ -75,11 +79,13 @@ class Graph:
 
     def take(self, taken: Sequence[Taken], event: Event, scope: Scope) -> None:
         """Move the tokens."""
-        for token, edge in taken:
+        for token, edge, fork in taken:
             if token is not None and token not in self.tokens:
                 continue  # an edge before this one has ended the instance, or cancelled its branch
             self._assign(edge, {**scope, "event": event.facts})
-            if token is None:
+            if fork:
+                self._grow(fork, edge, {**scope, "event": event.facts})
+            elif token is None:
                 self.told.append(Taken(None, edge))
                 if edge.to:
                     self._leave_everything()
@@ -226,6 +232,37 @@ class Graph:
             self._enter(branch, each, inside)
         if not begun:
             self.tokens.append(Token(self._joined(name), "", self.now, forks, told_at=self.at))
+
+    def _growing(self, event: Event, scope: Scope) -> list[Taken]:
+        """Edges of fan-outs under way that the event takes: nothing has gone on behind their join yet."""
+        return [
+            Taken(None, edge, name)
+            for name, node in self.definition.nodes.items()
+            if node.kind is Kind.FAN_OUT and node.edges and self._under_way(name)
+            for edge in node.edges
+            if _matches(edge, event, scope) and _ready(edge, scope)
+        ]
+
+    def _under_way(self, fork: str) -> bool:
+        join = self._joined(fork)
+        return fork in self.forks and any(fork in token.forks or token.node == join for token in self.tokens)
+
+    def _grow(self, fork: str, edge: Edge, scope: Scope) -> None:
+        """Begin a branch for each element that has none; the join waits for them, though it was reached already."""
+        node, join = self.definition.nodes[fork], self._joined(fork)
+        said = edge.item.value(scope) if edge.item is not None else None
+        has = {token.item for token in self.tokens if fork in token.forks}
+        named = said if isinstance(said, list) else [said] if said else []
+        fresh = [each for each in dict.fromkeys(map(str, named)) if each not in has]
+        reached = next((token for token in self.tokens if token.node == join), None)
+        around = next((token.forks for token in self.tokens if fork in token.forks), None)
+        outer = around[: around.index(fork)] if around is not None else reached.forks if reached is not None else ()
+        if fresh and reached is not None:
+            self.tokens.remove(reached)
+        self.forks[fork] += len(fresh) * len(node.branches)
+        for each in fresh:
+            for branch in node.branches:
+                self._enter(branch, each, (*outer, fork))
 
     def _joined(self, fork: str) -> str:
         return next(name for name, node in self.definition.nodes.items() if node.kind is Kind.JOIN and node.of == fork)

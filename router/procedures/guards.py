@@ -16,8 +16,13 @@ _TRUTH: Final = Fact("truth")
 #: What guards see beside the event, the variables and the nodes.
 SEEN: Final[Mapping[str, Mapping[str, Fact]]] = {
     "finance": {"complete": _TRUTH, **dict.fromkeys(("generation", "notices", "due", "paid", "suspended"), _NUMBER)},
-    "children": dict.fromkeys(("total", "open", "recalled", "kept"), _NUMBER),
-    "dossier": {"status": Fact("number", tuple(map(int, Status))), "code": Fact("text"), "accepted": _TRUTH},
+    "children": dict.fromkeys(("total", "open", "returned", "refused", "withdrawn", "recalled", "kept"), _NUMBER),
+    "dossier": {
+        "status": Fact("number", tuple(map(int, Status))),
+        "code": Fact("text"),
+        "accepted": _TRUTH,
+        "child": _TRUTH,
+    },
 }
 _ROOTS: Final = ("active", "event", "passed", "vars", *sorted(SEEN))
 

@@ -70,10 +70,26 @@ class Move(NamedTuple):
 
 
 class Child(NamedTuple):
-    """An instance that this one has brought about (a forwarded copy), and how it ended; empty while it runs."""
+    """An instance that this one has brought about (a forwarded copy), and how it ended; empty while it runs.
+
+    ``organ`` is the agency that brought it about (that forwarded). ``states`` are what receivers of the copy, and of
+    copies of it, have stated last: pairs of agency code and state. ``told`` is whom it was asked to recall from
+    (``copies.EVERYONE``, or agency codes), ``said_at`` when it said last that it runs or has ended.
+    """
 
     key: str
     ended: str = ""
+    organ: str = ""
+    states: tuple[tuple[str, str], ...] = ()
+    told: tuple[str, ...] = ()
+    said_at: int = 0
+
+
+class Replaced(NamedTuple):
+    """A document that this one takes the place of, by its key, and for which receivers; none named: for all."""
+
+    key: str
+    organs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,7 @@ class Instance:
     """A run. ``definition`` is the pinned version, ``digest`` what it said then; ``events`` counts the lines of its
     log; ``version`` is its row's.
 
+    ``recalled`` is from whom it is taken back (``copies.EVERYONE``, or agency codes): what its copies must be told.
     ``passed`` are ids of tokens that moved on, oldest first; ``arrived`` how many came to each join; ``forks`` how many
     branches each fan-out began.
     """
@@ -145,6 +162,8 @@ class Instance:
     early: tuple[Early, ...] = ()
     children: tuple[Child, ...] = ()
     parent: str = ""
+    recalled: tuple[str, ...] = ()
+    replaces: tuple[Replaced, ...] = ()
     due: Due = field(default_factory=Due)
     dossier: Dossier = field(default_factory=Dossier)
     end_state: str = ""

@@ -70,6 +70,11 @@ class Library:
             return max(found, key=lambda one: one[:2])[2]
         return self._needed(ANY, day)
 
+    def subject_of(self, procedure: str) -> str:
+        """What a procedure is about, ``dossier`` or ``document``: dossiers speak to dossiers. Unknown: documents."""
+        subjects = (each.subject for (name, _), each in self.definitions.items() if name == procedure)
+        return next(subjects, "document")
+
     def for_document(self, day: date) -> Definition:
         """The definition of documents."""
         return self._needed(DOCUMENT, day)

@@ -93,7 +93,9 @@ def _rules(node: Node) -> Iterator[tuple[object, str]]:
     leads = node.edges or (node.timeout and node.timeout.to)
     yield not end and not fork and not leads, "nothing leads away from here"
     yield fork and not node.branches, "a fan_out has `branches`"
-    yield fork and node.edges, "a fan_out goes on by its branches alone"
+    grows = node.each is not None and all(edge.event and edge.item and not edge.to for edge in node.edges)
+    only = "an edge of a fan_out begins further branches: it has `event` and `item`, no `to`, and the node `each`"
+    yield fork and node.edges and not grows, only
     yield fork and node.timeout, "a fan_out does not last: it has no `timeout`"
     yield not fork and (node.branches or node.each), "only a fan_out has `branches` and `each`"
     yield join and not node.of, "a join says `of` which fan_out it is"
@@ -114,6 +116,8 @@ def _forks(definition: Definition) -> Iterator[Finding]:
             forked = definition.nodes.get(node.of)
             if forked is None or forked.kind is not Kind.FAN_OUT:
                 yield Finding(("nodes", name, "of"), f"`{node.of}` is no fan_out")
+            elif forked.edges and node.mode != "all":
+                yield Finding(("nodes", name, "mode"), f"`{node.of}` begins further branches: its join waits for `all`")
             elif forked.each is None and node.quorum > len(forked.branches):
                 begun = len(forked.branches)
                 yield Finding(("nodes", name, "quorum"), f"`{node.of}` begins {begun} branches: a quorum is no more")

@@ -68,6 +68,7 @@ class Procedures:
         steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
+        await self._follow_links(steps)
         urgent = await self._urgent(works, steps)
         return [
             self._effect(shard, work, made, originals, rows.get(work.delivery.key, {}), urgent)
@@ -90,6 +91,16 @@ class Procedures:
         definition, instance = pinned(self._library, event, before, procedure, key, now)
         made = step(definition, instance, event, self._clockwork, now)
         return instance if before is not None else None, definition, made
+
+    async def _follow_links(self, steps: Sequence[tuple[Instance | None, Definition, Step] | None]) -> None:
+        """What is said to another instance goes to the key that stands for it now: a code's own key may be linked."""
+        made = [each[2] for each in steps if each]
+        keys = {emit.key for step_ in made for emit in step_.emissions if emit.key}
+        if not keys:
+            return
+        now = await self._ledger.read(lambda conn: {key: str(identity.current(conn, UUID(key))) for key in keys})
+        for step_ in made:
+            step_.emissions = [emit._replace(key=now.get(emit.key, "")) for emit in step_.emissions]
 
     async def _urgent(
         self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]

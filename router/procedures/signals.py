@@ -7,21 +7,26 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from router.events import key_of
-from router.procedures import dues
+from router.procedures import copies, dues
 from router.procedures.definition import Definition
 from router.procedures.effects import Emit
 from router.procedures.expression import Scope
-from router.procedures.instance import Child, Instance
+from router.procedures.instance import Instance
 from router.procedures.obligation import Refund
-from router.sdk.inbound import DOCUMENT_ID
+from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE
 
-RECALL: Final = "procedure.recall_requested"
 COMPENSATION: Final = "procedure.compensation_requested"
+RECALL: Final = "procedure.recall_requested"
 
 
 def key_of_document(document_id: str) -> str:
     """The key of a document's instance."""
     return str(key_of(DOCUMENT_ID, document_id))
+
+
+def key_of_dossier(code: str) -> str:
+    """The key of a dossier's instance."""
+    return str(key_of(DOSSIER_CODE, code))
 
 
 def refund(code: str, agency: str, back: Refund, at: int) -> Emit:
@@ -73,14 +78,16 @@ def compensations(
         asks = node.compensation
         if asks is not None and asks.kind != "none" and (asks.needs is None or asks.needs.holds(scope)):
             words = _signal(instance, name, at)
-            words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text}
+            words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text.vi}
             asked.append(Emit(COMPENSATION, words, addressed_to=instance.dossier.agency))
     return asked
 
 
-def recall(instance: Instance, child: Child, at: int) -> Emit:
-    """A forwarded copy is to be recalled."""
-    return Emit(RECALL, _signal(instance, "recall", at), key=child.key)
+def recall(instance: Instance, key: str, organ: str, at: int) -> Emit:
+    """A document (a forwarded copy, or one that is replaced) is to be recalled: from one receiver, or from all if none
+    is named.
+    """
+    return Emit(RECALL, _signal(instance, "recall", at, organ), key=key)
 
 
 def taken_back(instance: Instance, organ: str, at: int) -> Emit:
@@ -90,11 +97,13 @@ def taken_back(instance: Instance, organ: str, at: int) -> Emit:
 
 def outcome(instance: Instance, at: int) -> Emit:
     """What came of a recall, for the sender: 15, or 16 with the receivers that keep the document."""
-    keep = [*instance.variables.get("refusing", ()), *instance.variables.get("completed", ())]
-    keep += [f"{child.ended} ({child.key})" for child in instance.children if child.ended not in ("", "recalled")]
+    told, replaced = instance.variables, not instance.variables.get("recalled")
+    keep = [*told.get("refusing", ()), *(() if replaced else told.get("completed", ()))]
+    keep += [f"{child.ended} ({child.organ or child.key})" for child in instance.children if copies.keeps(child)]
     code, raw = ("DECLINED", "16") if keep else ("AGREED", "15")
-    sender = str(instance.variables.get("sender", ""))
-    words = f"thu hồi một phần, còn giữ: {', '.join(keep)}" if keep else "đã thu hồi"
+    sender = str(told.get("sender", ""))
+    done = "thay thế" if replaced else "thu hồi"
+    words = f"{done} một phần, còn giữ: {', '.join(keep)}" if keep else f"đã {done}"
     return _status(instance, code, raw, sender, sender, words, at)
 
 
@@ -111,12 +120,12 @@ def _status(instance: Instance, code: str, raw: str, to: str, said_by: str, word
     return Emit("document.status_changed", record, addressed_to=to)
 
 
-def to_parent(instance: Instance, event_type: str, name: str, at: int) -> Emit:
-    """What became of this instance, for the one that brought it about."""
-    return Emit(event_type, _signal(instance, name, at), key=instance.parent)
+def to_parent(instance: Instance, event_type: str, name: str, organ: str, at: int) -> Emit:
+    """What became of this instance, or what an agency states of it, for the one that brought it about."""
+    return Emit(event_type, _signal(instance, name, at, organ), key=instance.parent)
 
 
-def _signal(instance: Instance, name: str, at: int) -> dict[str, Any]:
+def _signal(instance: Instance, name: str, at: int, organ: str = "") -> dict[str, Any]:
     return {
         "procedure": instance.procedure,
         "definition": instance.definition,
@@ -125,6 +134,7 @@ def _signal(instance: Instance, name: str, at: int) -> dict[str, Any]:
         "role": None,
         "kind": None,
         "text": None,
+        "organ_id": organ or None,
         "stated_at": _instant(at),
     }
 

@@ -41,11 +41,14 @@ def pinned(
         if settled or known.subject == "document":
             return known, before
     day = dues.day_of(int(event.facts.get("accepted_at") or min(event.occurred_at, now)))
-    if known is None and event.type.startswith(("document.", "procedure.")):
+    signal = event.type.startswith("procedure.")
+    by = library.subject_of(str(event.facts.get("definition", ""))) if signal else ""
+    if known is None and (event.type.startswith("document.") or by == "document"):
         definition = library.for_document(day)
     else:
         stated = event.facts.get("procedure") or (before.dossier.procedure if before else "")
-        definition = library.for_dossier(str(stated or procedure), day)
+        other = "" if signal else procedure  # a signal carries the code of the dossier that sends it
+        definition = library.for_dossier(str(stated or other), day)
     if before is None:
         return definition, opened(definition, now, key)
     return definition, before if definition is known else repinned(definition, before)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from router.errors import CodecError
 from router.events import CE_ADDRESSED_TO, text_header
+from router.ledger import identity
 from router.ledger import life as ledger_life
 from router.ledger.life import At, Life, life
 from router.masking import mask
@@ -19,17 +21,33 @@ from router.procedures.rows import instance_of
 from router.reports import waits
 from router.reports.timeline import Line, Timeline, untold
 from router.reports.waits import Wait
-from router.reports.words import status
+from router.reports.words import stated, status
 
 MOST_DELIVERIES: Final = 2_000
 
 
+class Copy(NamedTuple):
+    """What is known of a forwarded copy, or of a dossier at another level. ``code`` is its own, masked, or its internal
+    id; ``organ`` who forwarded; ``states`` what its receivers, and those of its own copies, have stated last;
+    ``recalled`` from whom it was asked to recall (``*``: from all); ``ended`` empty while it runs.
+    """
+
+    code: str
+    organ: str
+    states: str
+    recalled: str
+    ended: str
+
+
 class Shown(NamedTuple):
-    """``summary`` has plain values only; ``waits`` what it waits for now; ``timeline`` all lines, oldest first."""
+    """``summary`` has plain values only; ``waits`` what it waits for now; ``timeline`` all lines, oldest first;
+    ``copies`` the documents forwarded, or dossiers opened elsewhere, because of this one.
+    """
 
     summary: Mapping[str, Any]
     waits: Sequence[Wait]
     timeline: Sequence[Line]
+    copies: Sequence[Copy] = ()
 
 
 class Dossiers:
@@ -50,7 +68,27 @@ class Dossiers:
         timeline = Timeline(known, instances, await self._carried(known))
         found = [wait for instance in instances for wait in self._waits(instance, lang)]
         found += [*waits.of_deliveries(known.deliveries), *waits.of_unplaced(unplaced)]
-        return Shown(self._summary(code, known, instances), found, timeline.lines())
+        copies = await self._copies(instances)
+        return Shown(self._summary(code, known, instances), found, timeline.lines(), copies)
+
+    async def _copies(self, instances: Sequence[Instance]) -> list[Copy]:
+        children = [child for instance in instances for child in instance.children]
+        if not children:
+            return []
+        keys = {child.key: UUID(child.key) for child in children}
+        names = await self._ledger.read(
+            lambda conn: {text: identity.code_of(conn, key, _CODES) for text, key in keys.items()}
+        )
+        return [
+            Copy(
+                mask(names[child.key]) or child.key,
+                child.organ,
+                ", ".join(f"{organ} {stated(state)}" for organ, state in child.states),
+                " ".join(child.told),
+                child.ended,
+            )
+            for child in children
+        ]
 
     def _waits(self, instance: Instance, lang: str) -> list[Wait]:
         """Nothing for an instance of a definition that this installation does not have."""

@@ -20,6 +20,22 @@ STATUS: Final[Mapping[int, str]] = {
 }
 
 
+#: Names of StatusCode (edXML) of receivers, by the state in the record.
+STATED: Final[Mapping[str, str]] = {
+    "ARRIVED": "01 Đã đến",
+    "REFUSED": "02 Từ chối tiếp nhận",
+    "RECEIVED": "03 Đã tiếp nhận",
+    "ASSIGNED": "04 Phân công",
+    "PROCESSING": "05 Đang xử lý",
+    "COMPLETED": "06 Hoàn thành",
+}
+
+
+def stated(state: str) -> str:
+    """``03 Đã tiếp nhận``; the state itself where it has no name."""
+    return STATED.get(state, state)
+
+
 def status(code: int) -> str:
     """``4 Đang xử lý``; a bare number where there is no name."""
     return f"{code} {STATUS.get(code, '')}".strip()

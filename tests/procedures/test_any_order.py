@@ -18,7 +18,7 @@ from router.procedures.verdict import Verdict
 from tests.procedures.story import CLOCKWORK, Story, definition
 
 DOSSIERS = ["land_transfer", "first_certificate", "birth_residence_insurance", "land_use_change", "building_permit",
-            "any_dossier"]  # fmt: skip
+            "any_dossier", "social_assistance"]  # fmt: skip
 COMPONENTS = ["birth", "residence", "health_insurance", "origin", "posting", "measuring", "debt", "extract",
               "field_check", "decision", "land_plot", "planning", "fire_police", "power_grid", "design"]  # fmt: skip
 CODE = "H39.16-250804-0001"
@@ -172,5 +172,6 @@ def test_a_document_ends_exactly_when_every_receiver_has_answered(told: list[tup
 @pytest.mark.parametrize("procedure", [*DOSSIERS, "official_document"])
 def test_every_end_of_a_definition_can_be_reached_from_its_start(procedure: str) -> None:
     shape = definition(procedure)
-    ways = shape.reachable(frozenset(shape.start)) | {edge.to for edge in shape.anywhere}
+    beside = {edge.to for edge in (*shape.anywhere, *shape.from_end) if edge.to}
+    ways = shape.reachable(frozenset(shape.start) | beside) | beside
     assert {name for name, node in shape.nodes.items() if node.kind is Kind.END} <= ways

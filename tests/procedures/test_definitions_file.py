@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -35,7 +36,7 @@ nodes:
     title: {vi: Làm, en: Work}
     edges:
       - {event: "dossier.*", when: event.status == 9, to: done}
-    compensation: {kind: none, text: nothing}
+    compensation: {kind: none, text: {vi: không có gì, en: nothing}}
   done: {kind: end, state: returned, title: {vi: Xong, en: Done}}
   refused: {kind: end, state: refused, title: {vi: Từ chối, en: Refused}}
   withdrawn: {kind: end, state: withdrawn, title: {vi: Rút, en: Withdrawn}}
@@ -64,7 +65,7 @@ def test_a_good_definition_has_nothing_to_find() -> None:
         ("version: 1", "version: 1\nversion: 2", 3, "stands there twice"),
         ("roles:", "rolls:", 1, "Field required"),
         ("    edges:\n", "    timeout: {after: 5 days, to: done}\n    edges:\n", 14, "a duration is like"),
-        ("kind: task", "kind: fan_out\n    branches: [done]", 10, "a fan_out goes on by its branches alone"),
+        ("kind: task", "kind: fan_out\n    branches: [done]", 10, "an edge of a fan_out begins further branches"),
     ],
 )
 def test_a_fault_is_named_with_its_line(before: str, after: str, line: int, says: str) -> None:
@@ -76,7 +77,9 @@ def test_a_fault_is_named_with_its_line(before: str, after: str, line: int, says
 
 
 def test_a_wait_without_an_end_is_remarked_and_not_refused() -> None:
-    text = GOOD.replace("kind: task", "kind: manual").replace("    compensation: {kind: none, text: nothing}\n", "")
+    text = GOOD.replace("kind: task", "kind: manual").replace(
+        "    compensation: {kind: none, text: {vi: không có gì, en: nothing}}\n", ""
+    )
     _, findings = linted(text, "trial.yaml")
     assert [(line, finding.fault) for line, finding in findings] == [(10, False)]
 
@@ -102,6 +105,26 @@ def test_every_definition_is_drawn_with_all_its_nodes(shape) -> None:
     assert {node.title.vi for node in shape.nodes.values()} <= titles
     told = as_text(shape, "en")
     assert all(f" {name}:" in told for name, node in shape.nodes.items() if node.role or node.kind)
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("shape", shipped_definitions(), ids=lambda shape: shape.name)
+def test_a_drawing_marks_alerts_clocks_and_compensations_and_explains_them(shape: Definition, lang: str) -> None:
+    picture = ET.fromstring(as_svg(shape, lang))
+    marked = Counter(each.get("class") for each in picture.iter() if each.get("class"))
+    nodes = shape.nodes.values()
+    wanted = {
+        "alert": sum(1 for node in nodes if node.timeout is not None and node.timeout.alert),
+        "compensation": sum(1 for node in nodes if node.compensation and node.compensation.kind != "none"),
+        "clock": sum(1 for node in nodes if node.clock != "authority"),
+    }
+    owners = {node.clock for node in nodes} - {"authority"}
+    explained = {"alert": 1, "compensation": 1, "clock": len(owners)}
+    assert marked == {kind: count + explained[kind] for kind, count in wanted.items() if count}
+    told = "".join(picture.itertext())
+    for node in nodes:
+        if node.compensation is not None and node.compensation.kind != "none":
+            assert getattr(node.compensation.text, lang) in told
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)

@@ -35,7 +35,7 @@ WORK = """  work:
       - {event: "dossier.*", when: event.status == 10, to: done}
       - {event: dossier.component_changed, when: event.state == "DONE", to: asking}
     timeout: {after: 5 working days, alert: late}
-    compensation: {kind: none, text: nothing}
+    compensation: {kind: none, text: {vi: không có gì, en: nothing}}
 """
 FORK = """  asking: {kind: fan_out, title: {vi: Hỏi, en: Ask}, each: vars.asked, branches: [opinion]}
   opinion:
@@ -148,6 +148,40 @@ def test_all_that_is_wrong_with_the_form_is_said_at_once_each_with_its_line() ->
         WHOLE.replace("version: 1", "version: 0").replace("kind: manual", "kind: chore").replace("days: 3", "days: x")
     )
     assert [line for line, _ in faults(text)] == [2, 13, 29]
+
+
+LATER = 'event: dossier.component_changed, item: event.component, when: event.state == "RECEIVED"'
+GROWS = f"branches: [opinion], edges: [{{{LATER}}}]}}"
+GROWING = WHOLE.replace("branches: [opinion]}", GROWS)
+
+
+def test_branches_that_begin_later_are_waited_for_as_long_as_nothing_has_gone_on_behind_the_join() -> None:
+    story = Story(parse_definition(GROWING, "trial.yaml"))
+    story.status(2)
+    story.component("x", "DONE")
+    story.component("d", "RECEIVED")
+    story.component("a", "RECEIVED")  # has its branch
+    assert story.nodes == {f"opinion[{one}]" for one in "abcd"}
+    for one in ("a", "b", "c"):
+        story.component(one, "DONE")
+    assert story.nodes == {"opinion[d]"}
+    story.component("d", "DONE")
+    assert story.nodes == {"decision"}
+    story.component("e", "RECEIVED")
+    assert story.nodes == {"decision"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('item: event.component, when: event.state == "RECEIVED"', "to: heard", "begins further branches"),
+        ("each: vars.asked, branches", "branches", "begins further branches"),
+        ("of: asking, title", "of: asking, mode: any, title", "its join waits for `all`"),
+    ],
+)
+def test_a_fan_out_that_grows_has_a_list_and_a_join_that_waits_for_all(before: str, after: str, says: str) -> None:
+    assert GROWING.count(before) == 1
+    assert any(says in text for _, text in faults(GROWING.replace(before, after)))
 
 
 def test_a_list_shorter_than_its_quorum_goes_on_when_all_have_answered() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.procedures.engine import CHILD_ENDED, CHILD_OPENED
+from router.procedures.copies import CHILD_ENDED, CHILD_OPENED, CHILD_PROGRESSED
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 
@@ -276,6 +276,7 @@ def test_a_forwarded_copy_tells_the_original_when_it_opens_and_ends() -> None:
     says(story, "H56.01.02", "COMPLETED")
     assert [(emit.type, emit.record["name"]) for emit in story.emitted] == [
         (CHILD_OPENED, "opened"),
+        (CHILD_PROGRESSED, "COMPLETED"),
         (CHILD_ENDED, "completed"),
     ]
     assert story.emitted[0].key == story.instance.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.codec import Codec, PackagedSchemas
-from router.procedures.engine import CHILD_OPENED
+from router.procedures.copies import CHILD_OPENED
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 from tests.procedures.test_other_definitions import TEN, says, sent

@@ -163,3 +163,20 @@ async def test_of_what_is_unknown_nothing_is_said(ledger: Any) -> None:
     dossiers = Dossiers(ledger, LIBRARY, CLOCKWORK, CODEC.decode)
     assert await dossiers.show("H39.16-250804-9999") is None
     assert await dossiers.show("00000000-0000-0000-0000-000000000000") is None
+
+
+async def test_what_receivers_of_forwarded_copies_state_is_shown(ledger: Any) -> None:
+    copy = "H56,2025/08/05,9/UBND-VX"
+    child = key_of("document_id", copy)
+    await named(ledger, "document_id", "G22,2025/08/04,8/VPCP-TH")
+    await named(ledger, "document_id", copy, child.bytes)
+    desk = Desk(ledger)
+    signal = {"procedure": "official_document", "definition": 1, "name": "opened", "related_key": str(child),
+              "organ_id": "H56", "stated_at": START}  # fmt: skip
+    await desk.take("procedure.child_opened", signal)
+    for state in ("ARRIVED", "RECEIVED"):
+        await desk.take("procedure.child_progressed", signal | {"name": state, "organ_id": "H56.01"})
+    await desk.take("procedure.child_progressed", signal | {"name": "REFUSED", "organ_id": "H56.02"})
+    (row,) = (await shown(ledger, "G22,2025/08/04,8/VPCP-TH")).copies
+    assert (row.code, row.organ, row.ended) == (copy, "H56", "")
+    assert row.states == "H56.01 03 Đã tiếp nhận, H56.02 02 Từ chối tiếp nhận"

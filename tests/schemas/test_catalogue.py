@@ -39,8 +39,8 @@ EVENTS = {
     "Payment": "payment.evidenced payment.confirmed payment.refund_requested",
     "Notification": "notification.requested",
     "Agency": "reference.agency_changed",
-    "ProcedureSignal": """procedure.timer_due procedure.child_opened procedure.child_ended procedure.recall_requested
-        procedure.compensation_requested""",
+    "ProcedureSignal": """procedure.timer_due procedure.child_opened procedure.child_progressed procedure.child_ended
+        procedure.recall_requested procedure.compensation_requested""",
     "Receipt": "delivery.rejected",
     "Failure": "delivery.failed",
 }

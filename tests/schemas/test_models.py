@@ -157,6 +157,7 @@ PUBLIC = {
         "confirmed_by partner reference transaction currency gateway agency_id old_code parent successors",
         "event_source event_id event_type cause reason partner_code parcel_number map_sheet origin purpose",
         "term component component_code document_number correction_authority waits_for related_key role kind",
+        "parent_code organ_id",
     )
     for field in line.split()
 }

@@ -97,6 +97,7 @@ class Dossier(Record):
     out_of_territory: bool = False
     correction_reason: str | None = Field(default=None, repr=False)
     correction_authority: str | None = None
+    parent_code: str | None = None
 
 
 class ProgressStep(Record):

@@ -59,4 +59,5 @@ class ProcedureSignal(Record):
     role: str | None = None
     kind: str | None = None
     text: str | None = None
+    organ_id: str | None = None
     stated_at: Instant

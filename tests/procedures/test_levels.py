@@ -1,0 +1,177 @@
+"""Dossiers that belong together: one opened at another level names the dossier it was opened for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from router.events import key_of
+from router.ledger import identity
+from router.ledger.procedure_tables import instance
+from router.ports import Ledger
+from router.procedures.copies import CHILD_ENDED, CHILD_OPENED
+from router.procedures.signals import RECALL, key_of_dossier
+from router.procedures.verdict import Verdict
+from tests.ledger.harness import in_memory
+from tests.ledger.test_instances import START, Desk, snapshot
+from tests.procedures.story import Story
+
+COMMUNE = "H39.16-250804-0001"
+PROVINCE = "H39.05-250815-0007"
+CHILD = key_of_dossier(PROVINCE)
+SIGNAL = {"procedure": "social_assistance", "definition": 1, "name": "opened", "related_key": CHILD,
+          "stated_at": START}  # fmt: skip
+
+
+def handed_up() -> Story:
+    story = Story("social_assistance")
+    for status in (1, 2, 4):
+        story.status(status)
+    story.component("review", "DONE")
+    story.component("posting", "DONE")
+    assert story.nodes == {"handed_up"}
+    return story
+
+
+def says(story: Story, event_type: str, name: str = "opened", child: str = CHILD) -> Verdict:
+    return story.event(event_type, related=child, name=name, organ="H39.05", stated_at=story.now)
+
+
+def above() -> Story:
+    story = Story("social_assistance")
+    for status in (1, 2, 4):
+        story.status(status, code=PROVINCE, agency="H39.05", parent=COMMUNE)
+    return story
+
+
+def test_a_dossier_that_names_its_parent_tells_it_when_it_opens_and_ends() -> None:
+    story = above()
+    assert (story.instance.parent, story.nodes) == (key_of_dossier(COMMUNE), {"decision"})
+    story.status(9)
+    story.status(10)
+    told = [(emit.type, emit.record["name"], emit.record["organ_id"]) for emit in story.emitted]
+    assert told == [(CHILD_OPENED, "opened", "H39.05"), (CHILD_ENDED, "returned", None)]
+    assert {emit.key for emit in story.emitted} == {key_of_dossier(COMMUNE)}
+
+
+def test_a_dossier_is_no_child_of_itself() -> None:
+    story = Story("social_assistance")
+    story.status(1, parent=COMMUNE)
+    assert story.instance.parent == ""
+
+
+def test_the_commune_waits_for_the_decision_above_and_then_pays() -> None:
+    story = handed_up()
+    says(story, CHILD_OPENED)
+    assert story.nodes == {"handed_up"}
+    says(story, CHILD_ENDED, "returned")
+    assert story.nodes == {"payment_list"}
+    story.component("payment_list", "DONE")
+    story.component("transfer", "DONE")
+    for status in (9, 10):
+        story.status(status)
+    assert story.instance.end_state == "returned"
+
+
+def test_a_decision_above_that_is_known_before_the_commune_gets_there_counts() -> None:
+    story = Story("social_assistance")
+    for status in (1, 2, 4):
+        story.status(status)
+    says(story, CHILD_OPENED)
+    says(story, CHILD_ENDED, "returned")
+    story.component("review", "DONE")
+    story.component("posting", "DONE")
+    assert story.nodes == {"payment_list"}
+
+
+def test_what_the_level_above_sends_back_is_reviewed_again_and_handed_up_in_a_new_dossier() -> None:
+    story = handed_up()
+    says(story, CHILD_OPENED)
+    says(story, CHILD_ENDED, "refused")
+    assert story.nodes == {"review"}
+    story.component("review", "DONE")
+    story.component("posting", "DONE")
+    assert story.nodes == {"handed_up"}
+    says(story, CHILD_OPENED, child=key_of_dossier("H39.05-250901-0002"))
+    says(story, CHILD_ENDED, "returned", child=key_of_dossier("H39.05-250901-0002"))
+    assert story.nodes == {"payment_list"}
+
+
+def test_nothing_is_paid_before_the_decision() -> None:
+    story = handed_up()
+    assert story.component("payment_list", "DONE") is Verdict.EARLY
+    assert story.status(9) is Verdict.EARLY
+    assert story.nodes == {"handed_up"}
+
+
+def test_silence_of_the_level_above_is_told() -> None:
+    story = handed_up()
+    story.later(days=25)
+    assert "level_above_silent" in {alert.name for alert in story.alerts}
+
+
+def test_a_withdrawal_at_the_commune_ends_the_dossier_above() -> None:
+    story = handed_up()
+    says(story, CHILD_OPENED)
+    story.status(7)
+    assert [(emit.key, emit.record["name"]) for emit in story.emissions(RECALL)] == [(CHILD, "recall")]
+    child = above()
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    assert child.instance.end_state == "withdrawn"
+    asked = child.emissions("procedure.compensation_requested")
+    assert [emit.record["text"] for emit in asked] == ["hủy dự thảo quyết định"]
+
+
+def test_a_death_stops_the_payments_and_asks_for_the_months_paid_after_it() -> None:
+    story = handed_up()
+    says(story, CHILD_OPENED)
+    says(story, CHILD_ENDED, "returned")
+    story.component("payment_list", "DONE")
+    story.component("transfer", "DONE")
+    for status in (9, 10):
+        story.status(status)
+    story.component("death", "DONE")
+    assert story.nodes == {"stopping"}
+    assert [emit.record["kind"] for emit in story.emissions("procedure.compensation_requested")] == ["correct"]
+    story.component("reclaim", "DONE")
+    assert story.instance.end_state == "ended_by_death"
+    assert story.component("death", "DONE") is not Verdict.APPLIED
+
+
+def test_a_death_says_nothing_to_a_dossier_that_was_refused() -> None:
+    story = Story("social_assistance")
+    for status in (1, 3):
+        story.status(status)
+    story.component("death", "DONE")
+    assert story.instance.end_state == "refused"
+
+
+@pytest.fixture
+async def ledger() -> AsyncIterator[Ledger]:
+    async with in_memory() as made:
+        yield made
+
+
+async def row(desk: Desk) -> Any:
+    (found,) = await desk.rows(instance)
+    return found
+
+
+async def test_a_parent_that_is_heard_of_first_from_its_child_is_a_dossier(ledger: Ledger) -> None:
+    desk = Desk(ledger)
+    await desk.take(CHILD_OPENED, SIGNAL)
+    assert (await row(desk)).procedure == "any_dossier"
+    await desk.take("dossier.accepted", snapshot("ACCEPTED", procedure="1.001776"))
+    found = await row(desk)
+    assert (found.procedure, found.state["children"][0][0]) == ("social_assistance", CHILD)
+
+
+async def test_what_a_child_says_goes_to_the_key_that_stands_for_its_parent_now(ledger: Ledger) -> None:
+    desk = Desk(ledger)
+    younger, older = key_of("dossier_code", PROVINCE), key_of("dossier_code", "H39.05-250101-0001")
+    await ledger.write(lambda conn: identity.merge(conn, younger, older, now=1))
+    effect = await desk.take("dossier.accepted", snapshot("ACCEPTED", procedure="1.001776", parent_code=PROVINCE))
+    assert [emission.key for emission in effect.emissions] == [older.bytes]
+    assert (await row(desk)).state["parent"] == str(younger)
