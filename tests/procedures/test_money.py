@@ -15,7 +15,7 @@ def refunds(story: Story) -> int:
     held = balance(story.instance.finance)
     asked = sum(emit.record["amount"] for emit in story.emissions("payment.refund_requested"))
     assert asked == held.refunded
-    assert held.received == held.allocated + held.refunded + held.suspended + held.fees
+    assert held.received == held.allocated + held.refunded + held.suspended + held.carried + held.fees
     return asked
 
 
