@@ -167,7 +167,7 @@ class _Run:
 
     def _unknown(self, event: Event) -> bool:
         """Whether nothing of its dossier is known yet: which definition it runs by is not either. Money is taken."""
-        mine = event.facts.get("status") is not None or event.type.startswith("payment.")
+        mine = event.facts.get("status") is not None or event.type.startswith(("payment.", "order."))
         return self.definition.subject == "dossier" and not self.instance.status and not mine
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:

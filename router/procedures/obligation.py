@@ -32,6 +32,7 @@ AMOUNT_MISMATCH: Final = "amount_mismatch"
 NOTICE_UNKNOWN: Final = "its notice is not known"
 NOT_STARTED: Final = "its start is not known"
 WINDOW_OVER: Final = "window_over"
+IN_PART: Final = "decided_in_part"  # a person decided about some of it and will about the rest
 HELD: Final = frozenset({NOTICE_UNKNOWN, NOT_STARTED})
 
 

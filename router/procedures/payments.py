@@ -10,6 +10,7 @@ from router.procedures.notices import refund_of, with_paid
 from router.procedures.obligation import (
     AMOUNT_MISMATCH,
     HELD,
+    IN_PART,
     NOT_STARTED,
     NOTICE_UNKNOWN,
     SETTLED,
@@ -141,20 +142,21 @@ def _of_statements(finance: Finance, payment: Payment) -> tuple[Finance, Payment
 def _split(payment: Payment, amount: int) -> tuple[Payment, Payment]:
     """So much of what the treasury stated, and the rest of it."""
     refunded = min(amount, payment.refunded)
-    carried, still = _cut(payment.carried, amount - refunded)
-    allocated, others = _cut(payment.allocated, amount - refunded - sum(part for _, part in carried))
+    carried, still = cut(payment.carried, amount - refunded)
+    allocated, others = cut(payment.allocated, amount - refunded - sum(part for _, part in carried))
     gone = payment._replace(amount=amount, refunded=refunded, carried=carried, allocated=allocated)
     left, back = payment.amount - amount, payment.refunded - refunded
     return gone, payment._replace(amount=left, refunded=back, carried=still, allocated=others)
 
 
-def _cut(parts: _Parts, amount: int) -> tuple[_Parts, _Parts]:
+def cut(parts: _Parts, amount: int) -> tuple[_Parts, _Parts]:
+    """So much of these parts, the first first, and the rest."""
     taken, kept = list[tuple[str, int]](), list[tuple[str, int]]()
     for number, part in parts:
-        cut = min(part, amount)
-        amount -= cut
-        taken += [(number, cut)] if cut else []
-        kept += [(number, part - cut)] if cut < part else []
+        mine = min(part, amount)
+        amount -= mine
+        taken += [(number, mine)] if mine else []
+        kept += [(number, part - mine)] if mine < part else []
     return tuple(taken), tuple(kept)
 
 
@@ -204,7 +206,7 @@ def resumed(finance: Finance) -> tuple[Finance, tuple[Refund, ...]]:
     finance, over = taken_over(finance)
     for place, payment in enumerate(finance.payments):
         unknown = payment.notice and finance.notice(payment.notice) is None
-        if not payment.suspended or payment.reason in HELD or unknown:
+        if not payment.suspended or payment.reason in HELD | {IN_PART} or unknown:
             continue
         placed, mine = _put(with_paid(finance), payment._replace(reason=""), exact=True)
         if not placed.suspended:
