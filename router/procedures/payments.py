@@ -56,7 +56,8 @@ def completed(finance: Finance, number: str, amount: int) -> Settled:
 def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
     """L9, L10: money came. The same reference or transaction again has no second effect.
 
-    Money whose notice is not known yet, or a confirmation of another payment than those begun, is held: it is early.
+    Money whose notice is not known yet, or a confirmation whose start was promised and is not known, is held: it is
+    early.
     """
     payment = Payment(
         str(facts["reference"]), str(facts.get("transaction") or ""), str(facts.get("notice") or ""), facts["amount"]
@@ -78,7 +79,8 @@ def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
         back = payment._replace(refunded=payment.refunded + left, reason=finance.closed)
         return Settled(_with(finance, back), Verdict.APPLIED, finance.closed, (refund_of(back, left),) if left else ())
     exact = facts["phase"] == "CONFIRM"
-    if why := _waits(finance, payment, exact=exact):
+    promised = exact and bool(finance.started or facts.get("partner"))
+    if why := _waits(finance, payment, promised=promised):
         return Settled(_with(finance, payment._replace(suspended=payment.amount, reason=why)), Verdict.EARLY, why)
     if not payment.notice and not finance.generation:
         return Settled(_with(finance, payment._replace(fee=payment.amount)), Verdict.APPLIED)
@@ -102,8 +104,12 @@ def given_up(finance: Finance, reference: str) -> Finance:
     )
 
 
-def _waits(finance: Finance, payment: Payment, *, exact: bool) -> str:
-    if exact and finance.started and payment.reference not in finance.started:
+def _waits(finance: Finance, payment: Payment, *, promised: bool) -> str:
+    """What a payment waits for; empty if for nothing. ``promised``: its start (INIT) is. The payment platform of the
+    national portal announces each payment under the collecting side's code (MaDoiTac, v1.0.6); a gateway's own call
+    (VNPAY's IPN) and cash at the counter have none, and evidence is no confirmation.
+    """
+    if promised and payment.reference not in finance.started:
         return NOT_STARTED
     known = finance.notice(payment.notice) if payment.notice else finance.latest or not finance.generation
     return "" if known else NOTICE_UNKNOWN

@@ -81,11 +81,14 @@ class Story:
             notice_status=state,
         )
 
-    def pays(self, amount: int, notice: str = "", *, phase: str = "EVIDENCE", reference: str = "") -> Verdict:
-        """L9 or L10."""
+    def pays(
+        self, amount: int, notice: str = "", *, phase: str = "EVIDENCE", reference: str = "", partner: str = ""
+    ) -> Verdict:
+        """L9 or L10; with ``partner`` over the payment platform."""
         kind = "payment.evidenced" if phase == "EVIDENCE" else "payment.confirmed"
         facts: dict[str, Any] = {"phase": phase, "amount": amount, "payment_status": "PAID", "paid_at": self.now}
         facts |= {"reference": reference or f"R{len(self.log)}"} | ({"notice": notice} if notice else {})
+        facts |= {"partner": partner} if partner else {}
         return self.event(kind, source="portal", **facts)
 
     def later(self, **span: float) -> None:

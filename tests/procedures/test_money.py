@@ -123,6 +123,32 @@ def test_a_confirmation_of_another_payment_than_those_begun_is_held_for_a_day() 
     assert alerts(held, "payment_suspended") == [True]
 
 
+def test_a_confirmation_of_the_platform_is_held_until_its_start_comes_though_there_was_none_at_all() -> None:
+    story = noticed()
+    assert story.pays(2_500_000, "TB1", phase="CONFIRM", reference="A", partner="DVCQG-H39") is Verdict.EARLY
+    assert story.instance.early[0].reason == "its start is not known"
+    story.later(minutes=31)
+    assert alerts(story, "money_waits") == [True]
+    story.pays(2_500_000, "TB1", phase="INIT", reference="A", partner="DVCQG-H39")
+    assert story.instance.finance.paid("TB1") == 2_500_000
+    assert alerts(story, "money_waits") == [True, False]
+
+
+def test_a_platforms_start_that_never_comes_is_a_persons_after_a_day() -> None:
+    story = noticed()
+    story.pays(2_500_000, "TB1", phase="CONFIRM", reference="A", partner="DVCQG-H39")
+    story.later(hours=25)
+    assert [each.why for each in story.refused] == ["its start is not known"]
+    assert alerts(story, "payment_suspended") == [True]
+    assert balance(story.instance.finance).suspended == 2_500_000
+
+
+@pytest.mark.parametrize(("phase", "partner"), [("CONFIRM", ""), ("EVIDENCE", ""), ("EVIDENCE", "DVCQG-H39")])
+def test_a_gateways_own_call_cash_at_the_counter_and_evidence_wait_for_no_start(phase: str, partner: str) -> None:
+    story = noticed()
+    assert story.pays(2_500_000, "TB1", phase=phase, partner=partner) is Verdict.APPLIED
+
+
 def test_suspended_money_of_a_void_notice_goes_back_and_each_suspension_is_told() -> None:
     story = noticed()
     assert story.pays(7, "TB1", phase="CONFIRM") is Verdict.SUSPENDED
