@@ -248,7 +248,9 @@ class _Run:
 
     def _undo(self, only: Collection[str] = ()) -> None:
         scope = {**self._scope(), "vars": self.instance.variables}
-        self.result.emissions += signals.compensations(self.definition, self.instance, scope, self.now, only)
+        self.result.emissions += signals.compensations(
+            self.definition, self.instance, scope, self.clockwork.seat, self.now, only
+        )
 
     def _close_money(self, verdict: Verdict | None) -> None:
         """Who is refused or withdraws owes nothing, whatever the definition says; after a correction it may again."""
