@@ -39,7 +39,7 @@ def changes_of(
             "closed_at": after.closed_at or None,
             "end_state": after.end_state,
         },
-        events=[_line(line) for line in step.log],
+        events=[log_row(line) for line in step.log],
         timers_gone=wanted.keys() - step.timers.keys(),
         timers_set={name: due for name, due in step.timers.items() if wanted.get(name) != due},
         facts=facts_row(after, level_of) if after.dossier.code else None,
@@ -81,7 +81,8 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
     }
 
 
-def _line(line: LogLine) -> dict[str, Any]:
+def log_row(line: LogLine) -> dict[str, Any]:
+    """A line of the log as it is stored, but for its key."""
     event = line.event
     return {
         "number": line.number,
