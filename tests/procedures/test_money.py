@@ -6,6 +6,7 @@ import pytest
 
 from router.procedures.definition import Duration, Timeout
 from router.procedures.obligation import balance
+from router.procedures.rows import facts_row
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 from tests.procedures.test_land_transfer import accepted, noticed, paid
@@ -181,3 +182,12 @@ def test_an_end_by_patience_may_give_back_as_an_edge_does() -> None:
     assert len(story.emissions("procedure.compensation_requested")) == 3
     assert story.pays(5, "TB1", reference="later") is Verdict.APPLIED
     assert refunds(story) == 3_000_005
+
+
+def test_a_dossier_that_another_one_replaces_counts_as_ended_and_a_stop_that_may_resume_does_not() -> None:
+    story = paid()
+    story.status(8)
+    assert facts_row(story.instance, lambda _: "")["finished_date"] is None
+    story.event("land.wrong_procedure", message="L15_WRONG_PROCEDURE")
+    row = facts_row(story.instance, lambda _: "")
+    assert (row["status"], row["finished_date"], row["finished_at"]) == (8, "2025-08-04", story.instance.closed_at)
