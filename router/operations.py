@@ -9,17 +9,20 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.delivery.accept import identity_of
 from router.delivery.commit import Group, write_group
+from router.delivery.ordering import OF_LOCALS
 from router.delivery.sharing import Watch
 from router.errors import OrderRefused
-from router.events import LONGEST_VALUE, ROUTER
+from router.events import LONGEST_VALUE, ROUTER, partition_of
 from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, registry, store
 from router.ledger.conflicts import Conflict
 from router.ledger.holds import Hold, current_holds
+from router.ledger.local import LocalRecipient
 from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
 from router.ledger.registry import InForce
 from router.ledger.rows import (
@@ -34,7 +37,11 @@ from router.ledger.rows import (
     shard_lease,
 )
 from router.lock import DirectoryLock
+from router.masking import mask
 from router.ports import Clock, Ledger
+from router.procedures import suspended
+from router.procedures.recipient import PROCEDURES
+from router.procedures.suspended import Waiting
 from router.replay.edits import within_limit
 
 if TYPE_CHECKING:
@@ -44,6 +51,7 @@ ANSWER_PATIENCE: Final = 10.0
 ANSWER_PAUSE: Final = 0.05
 BEATS_UNSEEN: Final = 1.5  # lease lengths that an owner may be silent before its lease is taken
 OPERATOR: Final = "operator"
+MOST_PAYMENTS: Final = 1_000  # of one dossier
 
 
 class Status(NamedTuple):
@@ -99,9 +107,11 @@ class Operations:
         lease_seconds: float = 15.0,
         answer_every: float = ANSWER_PAUSE,
         configured: Collection[str] | None = None,
+        local: Mapping[str, LocalRecipient] | None = None,
     ) -> None:
         self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
         self._lease_seconds, self._answer_every, self._configured = lease_seconds, answer_every, configured
+        self._local = local or {}
 
     # Questions
 
@@ -246,6 +256,38 @@ class Operations:
             for place in sorted(places, key=lambda each: each.partition)
         ]
 
+    async def money_waiting(self, code: str, limit: int) -> list[Waiting]:
+        """Payments of which something waits for a person, a notice or a start: those of a dossier, or of all."""
+        if code:
+            return (await self._ledger.read(lambda conn: suspended.of_code(conn, code)))[:limit]
+        found: list[Waiting] = []
+        after: bytes | None = b""
+        while after is not None and len(found) < limit:
+            more, last = await self._ledger.read(partial(suspended.page, after=after))
+            found, after = found + more, last or None
+        return found[:limit]
+
+    async def decide_money(
+        self, code: str, payment: str, *, notice: str = "", amount: int = 0, who: str, why: str
+    ) -> Answer:
+        """Release money that waits to a notice, or have it given back where none is named. ``payment`` is its id in
+        ``money_waiting`` or its reference, ``amount`` a part of what waits (0: all). Raises ``OrderRefused``.
+        """
+        found = await self.money_waiting(code, MOST_PAYMENTS)
+        fit = [each for each in found if payment in (each.id, each.reference)]
+        if len(fit) != 1:
+            known = ", ".join(each.id for each in found) or "none"
+            raise OrderRefused(f"no money of payment {mask(payment)} of {code} waits (of these it does: {known})")
+        one = fit[0]
+        places = [each for each in await self._ledger.read(store.shards) if each.recipient == PROCEDURES]
+        partition = partition_of(one.key, len(places))
+        place = next(each for each in places if each.partition == partition)
+        verb = Verb.RELEASE_MONEY if notice else Verb.REFUND_MONEY
+        args: dict[str, object] = {"key": one.key.hex(), "target": suspended.dossier_of(one)}
+        args |= {"reference": one.reference, "expected": one.suspended + one.carried}
+        args |= {"notice": notice, "amount": amount}
+        return await self._place(Order(place.lease, verb, who, why, recipient=PROCEDURES, args=args), place)
+
     # Inside
 
     async def _find(self, name: str) -> tuple[Shard, Delivery]:
@@ -307,8 +349,8 @@ class Operations:
     async def _apply_alone(
         self, order_id: int, order: Order, place: Shard | None, owner: str | None, watch: Watch
     ) -> bool:
-        """Apply the order here if its lease is free (a recalculation needs the recipient itself and waits)."""
-        if order.verb is Verb.RECALCULATE:
+        """Apply the order here if its lease is free; what only a local recipient can do waits where it is not here."""
+        if order.verb in OF_LOCALS and order.recipient not in self._local:
             return False
         if self._lock is not None:
             if not self._lock.try_take():
@@ -336,7 +378,7 @@ class Operations:
         if lease is None:
             return False
         mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
-        write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], self._clock.now(), {})
+        write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], self._clock.now(), self._local)
         leases.release(conn, [lease], clean=row.clean)
         return True
 

@@ -6,7 +6,20 @@ import os
 
 import typer
 
-from router.cli import agencies, dead, demo, operate, procedures, recipient, replay, report, routes, schemas, serve
+from router.cli import (
+    agencies,
+    dead,
+    demo,
+    operate,
+    payments,
+    procedures,
+    recipient,
+    replay,
+    report,
+    routes,
+    schemas,
+    serve,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +36,7 @@ app.add_typer(replay.app, name="replay", help="Send dead letters again: at once,
 app.add_typer(routes.app, name="routes")
 app.add_typer(agencies.app, name="agencies")
 app.add_typer(procedures.app, name="procedures")
+app.add_typer(payments.app, name="payments")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(report.app)
 app.add_typer(report.dossier, name="dossier")

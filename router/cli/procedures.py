@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json as jsons
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from router.assembly import build_clockwork, build_ledger, build_library
+from router.assembly import build_clockwork, build_library
 from router.cli import output
 from router.cli.session import (
     MISCONFIGURED,
@@ -22,13 +22,16 @@ from router.cli.session import (
     ReasonOption,
     WhoOption,
     ask,
+    exit_codes,
+    opened,
     run,
     settings_of,
     user,
 )
 from router.clock import SystemClock
 from router.errors import ConfigError
-from router.ledger import instances
+from router.ledger import instances, query
+from router.ledger.instances import Stored
 from router.ports import Ledger
 from router.procedures.definition import Definition, plain
 from router.procedures.definitions_file import linted, load_definition
@@ -36,9 +39,14 @@ from router.procedures.draw import as_svg, as_text
 from router.procedures.histories import History, compare
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
+from router.procedures.record import record
+from router.procedures.rows import instance_of
 from router.procedures.trial import Row, read_events, tried
 from router.procedures.vocabulary import event_types, facts_told
 from router.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
 LangOption = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of titles and words.")]
@@ -189,7 +197,10 @@ def replay_histories(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Play recorded histories with these definitions and this engine; exit 1 if anything is judged otherwise."""
+    """Play recorded histories with these definitions and this engine; exit 1 if anything comes out otherwise.
+
+    Compared are verdicts, flags, moves of due dates, what is sent, alerts, refunds and the end.
+    """
     if (folder is None) == (not ledger):
         output.error("lgsp: name a folder, or --ledger")
         raise typer.Exit(MISCONFIGURED)
@@ -203,22 +214,61 @@ def replay_histories(
         raise typer.Exit(REFUSED)
 
 
+@app.command("record-history", epilog="Example: lgsp procedures record-history H39.16-250616-0007 -o transfer.json")
+def record_history(
+    of: Annotated[str, typer.Argument(metavar="CODE", help="A code of the dossier or document; or a recorded *.json.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write one dossier's history to a file for `replay-histories`, its codes and numbers replaced by others.
+
+    Of a file that is a history already, only what comes of it is recorded anew. Exit 1 for a dossier that is not known,
+    or that today's definition judges otherwise than its log says.
+    """
+    settings, again = _settings(config), of.endswith(".json")
+    clockwork = build_clockwork(settings, SystemClock())
+    found = [_from_file(Path(of))] if again else run(_of_code(settings, of))
+    if not found:
+        output.error(f"lgsp: no procedure is known of {of}")
+        raise typer.Exit(REFUSED)
+    with exit_codes():
+        values = record(found[0], _library(config), clockwork, known=again)
+    out.write_text(jsons.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    output.line(f"{out}: {len(values['events'])} events, {len(values['effects'])} with effects")
+
+
 def _from_folder(folder: Path) -> Iterator[History]:
-    for file in sorted(folder.glob("*.json")):
-        try:
-            yield History.read(file.name, jsons.loads(file.read_text("utf-8")))
-        except (OSError, ValueError, KeyError) as error:
-            output.error(f"lgsp: {file}: no history ({type(error).__name__}: {error})")
-            raise typer.Exit(MISCONFIGURED) from None
+    yield from map(_from_file, sorted(folder.glob("*.json")))
+
+
+def _from_file(file: Path) -> History:
+    try:
+        return History.read(file.name, jsons.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        output.error(f"lgsp: {file}: no history ({type(error).__name__}: {error})")
+        raise typer.Exit(MISCONFIGURED) from None
+
+
+async def _of_code(settings: Settings, code: str) -> list[History]:
+    """The histories under a code, the longest first: ids may have turned out to be one dossier."""
+    async with opened(settings) as (ledger, _):
+
+        def look(conn: Connection) -> list[History]:
+            stored = instances.load(conn, query.keys_by_code(conn, code))
+            made = [_history(each, instances.log(conn, key)) for key, each in stored.items()]
+            return sorted(made, key=lambda each: -len(each.lines))
+
+        return await ledger.read(look)
+
+
+def _history(stored: Stored, lines: Sequence[Mapping[str, Any]]) -> History:
+    state, after = stored.state, instance_of(stored)
+    return History(stored.key.hex(), state["procedure"], state["definition"], state["end_state"], lines, after=after)
 
 
 async def _from_ledger(settings: Settings) -> list[History]:
-    ledger = build_ledger(settings, SystemClock())
-    await ledger.open()
-    try:
+    async with opened(settings) as (ledger, _):
         return [history async for history in _pages(ledger)]
-    finally:
-        await ledger.close()
 
 
 async def _pages(ledger: Ledger) -> AsyncIterator[History]:
@@ -227,8 +277,7 @@ async def _pages(ledger: Ledger) -> AsyncIterator[History]:
         page = await ledger.read(partial(instances.page, after=after, limit=PAGE))
         for stored in page:
             lines = await ledger.read(partial(instances.log, key=stored.key))
-            state = stored.state
-            yield History(stored.key.hex(), state["procedure"], state["definition"], state["end_state"], lines)
+            yield _history(stored, lines)
         if len(page) < PAGE:
             return
         after = page[-1].key

@@ -13,14 +13,24 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from router.assembly import build_codec, build_ledger, build_routes, current_routes, locals_of, todays_view
+from router.assembly import (
+    build_codec,
+    build_ledger,
+    build_procedures,
+    build_routes,
+    current_routes,
+    locals_of,
+    todays_view,
+)
 from router.cli import output
 from router.clock import SystemClock
 from router.configuration import load_settings
 from router.errors import ConfigError, OrderRefused, RouterError
+from router.ledger.local import LocalRecipient
 from router.lock import DirectoryLock
 from router.operations import Operations
 from router.ports import Clock, Ledger
+from router.procedures.recipient import PROCEDURES
 from router.replay.desk import ReplayDesk
 from router.replay.edits import checked
 from router.replay.planner import Planner
@@ -53,9 +63,12 @@ def settings_of(config: Path | None) -> Settings:
     return load_settings(config_file(config))
 
 
-def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
-    """Put a question or an order to the installation. Ends the command with an exit code when that fails."""
-    return run(_ask(config, question))
+def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]], *, with_procedures: bool = False) -> R:
+    """Put a question or an order to the installation. Ends the command with an exit code when that fails.
+
+    ``with_procedures``: the order is for an instance; where no process is alive, its procedures are loaded here.
+    """
+    return run(_ask(config, question, with_procedures))
 
 
 def run(work: Awaitable[R]) -> R:
@@ -127,10 +140,15 @@ async def desk(config: Path | None, *, planning: bool = False) -> AsyncIterator[
         yield ReplayDesk(ledger, clock, planner)
 
 
-async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
+async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]], with_procedures: bool) -> R:
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
         lock = DirectoryLock(settings.data) if settings.embedded else None
-        check, length = partial(checked, build_codec(settings)), settings.ledger.lease_seconds
-        configured = {*settings.recipients, *locals_of(settings)}
-        return await question(Operations(ledger, clock, lock, check, lease_seconds=length, configured=configured))
+        codec, length = build_codec(settings), settings.ledger.lease_seconds
+        local: dict[str, LocalRecipient] = {}
+        if with_procedures and settings.procedures.enabled:
+            registry = (await current_routes(settings, clock, ledger)).registry
+            local[PROCEDURES] = build_procedures(settings, clock, ledger, codec, lambda: registry)
+        configured, check = {*settings.recipients, *locals_of(settings)}, partial(checked, codec)
+        desk_of = partial(Operations, ledger, clock, lock, check, lease_seconds=length, configured=configured)
+        return await question(desk_of(local=local))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: What an order on a recipient makes of it.
 STATUS_OF: Final = {Verb.STOP: "stopped", Verb.HOLD: "held", Verb.RESUME: "open"}
 
+#: What only a local recipient can do.
+OF_LOCALS: Final = frozenset({Verb.RECALCULATE, Verb.RELEASE_MONEY, Verb.REFUND_MONEY})
+
 
 def apply_order(
     conn: Connection, shard: Shard | None, order: Order, now: int, local: Mapping[str, LocalRecipient]
@@ -28,7 +31,7 @@ def apply_order(
         result = _on_recipient(conn, order, now)
     elif shard is None:
         result = OrderResult(False, f"{order.verb} needs a shard")
-    elif order.verb is Verb.RECALCULATE:
+    elif order.verb in OF_LOCALS:
         owner = local.get(shard.recipient)
         result = owner.order(conn, shard, order, now) if owner else OrderResult(False, f"{shard.recipient} has none")
     elif order.verb in (Verb.TAKE_CONFLICT, Verb.DROP_CONFLICT):

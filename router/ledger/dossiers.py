@@ -45,10 +45,11 @@ def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def counts(conn: Connection, by: By, first: date, last: date, today: date, scope: Scope = ALL) -> list[dict[str, Any]]:
     """Dossiers received from ``first`` to ``last`` (both included), by group. The classes compare local dates and are
-    disjoint: with ``closed`` (refused, withdrawn) and ``without_due`` they add up to ``received``.
+    disjoint: with ``closed`` (refused, withdrawn, stopped for good or replaced) and ``without_due`` they add up to
+    ``received``.
     """
     d = dossier.c
-    solved, closed = d.status.in_(SOLVED), d.status.in_(CLOSED)
+    solved, closed = d.status.in_(SOLVED), _closed()
     dated = d.due_date.is_not(None)
     pending = and_(~solved, ~closed)
     running = and_(pending, dated, d.status != SUPPLEMENT)
@@ -79,7 +80,7 @@ def flows(conn: Connection, by: By, first: date, last: date, until: int, scope: 
     d, begin, end = dossier.c, first.isoformat(), last.isoformat()
     inside = d.received_date >= begin
     finished = and_(d.finished_date.is_not(None), d.finished_date <= end)
-    solved, closed = and_(finished, d.status.not_in(CLOSED)), and_(finished, d.status.in_(CLOSED))
+    solved, closed = and_(finished, ~_closed()), and_(finished, _closed())
     dated, open_then = d.due_date.is_not(None), ~func.coalesce(finished, False)
     waiting = and_(open_then, d.paused_status == SUPPLEMENT, d.paused_since < until)
     waited = func.coalesce(waiting, False)
@@ -105,6 +106,12 @@ def flows(conn: Connection, by: By, first: date, last: date, until: int, scope: 
     return _grouped(conn, by, "concerned", classes, concerned, scope)
 
 
+def _closed() -> ColumnElement[bool]:
+    """Ended without a result: by its status, or by its procedure, which then tells when."""
+    d = dossier.c
+    return or_(d.status.in_(CLOSED), and_(d.status.not_in(SOLVED), d.finished_date.is_not(None)))
+
+
 def agencies(conn: Connection) -> list[str]:
     """The agency codes that dossiers have."""
     return list(conn.execute(select(dossier.c.agency).distinct().order_by(dossier.c.agency)).scalars())
@@ -116,7 +123,7 @@ def at_risk(conn: Connection, until: date, limit: int, scope: Scope = ALL) -> li
     A dossier that waits for others (paused) is among them only if its date had passed before the pause.
     """
     d = dossier.c
-    open_ones = and_(d.status.not_in((*SOLVED, *CLOSED)), d.due_date.is_not(None))
+    open_ones = and_(d.status.not_in(SOLVED), ~_closed(), d.due_date.is_not(None))
     late = or_(passed(until + timedelta(days=1)), and_(d.overdue_detected_at.is_not(None), d.apology_at.is_(None)))
     query = _inside(select(dossier).where(open_ones, late), scope)
     return [dict(row._mapping) for row in conn.execute(query.order_by(d.agency, d.due_date, d.code).limit(limit))]

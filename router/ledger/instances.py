@@ -100,14 +100,18 @@ def drop_timers(conn: Connection, timers: Collection[DueTimer]) -> None:
         conn.execute(delete(timer).where(same))
 
 
-def page(conn: Connection, after: bytes, limit: int, *, counting_only: bool = False) -> list[Stored]:
+def page(
+    conn: Connection, after: bytes, limit: int, *, counting_only: bool = False, paid_only: bool = False
+) -> list[Stored]:
     """Instances in the order of their keys, behind ``after``. ``counting_only``: those for which time still counts. An
-    ended one may be among them: money without a notice waits there, and an apology.
+    ended one may be among them: money without a notice waits there, and an apology. ``paid_only``: those with payments.
     """
     query = select(instance).where(instance.c.key > after).order_by(instance.c.key).limit(limit)
     if counting_only:
         timed = select(timer.c.key).where(timer.c.key > after)
         query = query.where(instance.c.closed_at.is_(None) | instance.c.key.in_(timed))
+    if paid_only:
+        query = query.where(instance.c.state["finance"]["payments"].as_string() != "[]")
     return [Stored(row.key, row.version, row.state) for row in conn.execute(query)]
 
 

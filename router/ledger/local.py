@@ -42,9 +42,9 @@ class LocalEffect:
 class LocalRecipient(Protocol):
     """A recipient inside the ledger. ``id`` names its topic ``lgsp.to.<id>``.
 
-    ``prepare`` answers every work, in order, and writes nothing. ``order`` applies an order that is about the shard as
-    a whole (a recalculation) inside the owner's fenced transaction, one page at a time; None means: more is left, the
-    order stays outstanding and is asked for again.
+    ``prepare`` answers every work, in order, and writes nothing. ``order`` applies an order inside the owner's fenced
+    transaction: about one key, or about the shard as a whole (a recalculation), one page at a time; None means: more is
+    left, the order stays outstanding and is asked for again.
     """
 
     @property

@@ -75,11 +75,15 @@ def remember(conn: Connection, order: Order, args: Mapping[str, Any]) -> None:
 
 
 def finish(conn: Connection, order: Order, result: OrderResult, *, now: int) -> None:
-    """Write the result, and the audit row."""
+    """Write the result, and the audit row: its target is the delivery, what ``args.target`` names, or the recipient."""
     conn.execute(
         update(orders).where(orders.c.id == order.id).values(done=now, applied=result.applied, result=result.text)
     )
-    target = f"{order.lease.removeprefix('shard:')}/{order.seq}" if order.seq else order.recipient
+    target = (
+        f"{order.lease.removeprefix('shard:')}/{order.seq}"
+        if order.seq
+        else str(order.args.get("target") or order.recipient)
+    )
     detail = {"order": order.id, "applied": result.applied, "result": result.text}
     audit.record(conn, now, who=order.who, verb=order.verb.value, target=target, why=order.why, detail=detail)
 

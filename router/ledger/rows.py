@@ -225,6 +225,8 @@ class Verb(StrEnum):
     HOLD = "hold"  # recipient
     RESUME = "resume"  # recipient
     RECALCULATE = "recalculate"  # a local recipient's whole shard, page by page
+    RELEASE_MONEY = "release_money"  # a dossier of a local recipient, ``args.key``: suspended money to a notice
+    REFUND_MONEY = "refund_money"  # the same: suspended money is given back
     CHANGE_AGENCIES = "change_agencies"  # the registry: ``args.records``, and ``args.versions`` they were made for
 
 

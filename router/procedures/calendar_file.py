@@ -7,6 +7,8 @@ days:
 hours:
   - {weekdays: "07:30-11:30, 13:30-17:30"}
   - {levels: [commune], saturday: "07:30-11:30"}
+seats:
+  - {role: land, of: [H39.25], agency: H39.13.02}
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ CLOSED_WORD: Final = "closed"
 _RANGE: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _EXPECTED: Final[Mapping[str, str]] = {
     "hours": 'hours: [{levels: [commune], weekdays: "07:00-11:30, 13:30-17:00", saturday: "07:30-11:30"}]',
+    "seats": "seats: [{role: land, of: [H39.25], agency: H39.13.02}]",
     "day_hours": "hours that a working day means, more than 0 and at most 24",
     "same_day_until": 'a time of day: "15:00"',
 }
@@ -104,6 +107,14 @@ class OfficeEntry(Part):
         return replace(usual, days=tuple(days))
 
 
+class Seat(Part):
+    """Which agency has a role of the definitions, for dossiers of these agencies and of those below them."""
+
+    role: str = Field(min_length=1)
+    of: tuple[str, ...] = Field(min_length=1)
+    agency: str = Field(min_length=1)
+
+
 class CalendarFile(Part):
     """The whole file."""
 
@@ -112,25 +123,28 @@ class CalendarFile(Part):
     same_day_until: time = time(15, 0)
     days: tuple[Override, ...] = ()
     hours: tuple[OfficeEntry, ...] = ()
+    seats: tuple[Seat, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _once("days", (entry.day for entry in self.days))
         _once("hours", (f"{kind} {name}" for entry in self.hours for kind, name in entry.whose or [("usual", "hours")]))
+        _once("seats", (f"{seat.role} of {code}" for seat in self.seats for code in seat.of))
         for entry in self.hours:
             if not entry.over(DEFAULT_WEEK).full.length:
                 raise _Fault("hours", "an office that is always closed never finishes anything")
         return self
 
     def offices(self) -> Offices:
-        """Whose week is which."""
+        """Whose week is which, and who has which role."""
         base = replace(DEFAULT_WEEK, day=timedelta(hours=self.day_hours), same_day_until=self.same_day_until)
         usual = next((entry.over(base) for entry in self.hours if not entry.whose), base)
         weeks: dict[str, dict[str, OfficeWeek]] = {"agencies": {}, "levels": {}, "roles": {}}
         for entry in self.hours:
             for kind, name in entry.whose:
                 weeks[kind][name] = entry.over(usual)
-        return Offices(usual, **weeks)
+        seats = {(code, seat.role): seat.agency for seat in self.seats for code in seat.of}
+        return Offices(usual, **weeks, seats=seats)
 
 
 class Read(NamedTuple):

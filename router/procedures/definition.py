@@ -256,7 +256,8 @@ class Definition(Part):
     communes): the longest pattern counts. ``anywhere`` edges apply whatever node is active, those ``from_end`` when the
     instance has ended. ``corrections`` say at which node an instance goes on after a correction to that status.
     ``early_window`` is how long an event waits for its predecessor, ``money_window`` how long money does,
-    ``pause_limits`` how long a dossier may rest in a status.
+    ``pause_limits`` how long a dossier may rest in a status. ``recalculation`` says what becomes of money paid for
+    notices that a second request makes void: refunded, or taken over so that only the difference is owed.
     """
 
     procedure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -279,6 +280,7 @@ class Definition(Part):
     pause_limits: Mapping[int, Timeout] = PAUSE_LIMITS
     money_window: Span = Duration(amount=Fraction(10), unit=Unit.WORKING_DAYS)
     early_window: Span = Duration(amount=Fraction(30), unit=Unit.MINUTES)
+    recalculation: Literal["refund", "difference"] = "refund"
 
     @property
     def name(self) -> str:
@@ -288,7 +290,10 @@ class Definition(Part):
     @cached_property
     def digest(self) -> str:
         """What it says, without its words for people: the same for a file in which only those were mended."""
-        said = json.dumps(_without_words(self.model_dump()), sort_keys=True, default=_text)
+        parts = self.model_dump()
+        if self.recalculation == "refund":  # the word came later: what does not say it is what it was
+            del parts["recalculation"]
+        said = json.dumps(_without_words(parts), sort_keys=True, default=_text)
         return sha256(said.encode()).hexdigest()[:16]
 
     def budget_of(self, agency: str) -> Duration | None:

@@ -53,6 +53,10 @@ class Clockwork(NamedTuple):
         """The clockwork of an agency, or of whoever works for it in a role."""
         return self._replace(week=self.calendar.offices.week_of(self.place_of(agency), role))
 
+    def seat(self, agency: str, role: str) -> str:
+        """The agency that has a role for an agency; that one itself where nobody has said."""
+        return self.calendar.offices.seat_of(self.place_of(agency), role) or agency
+
     @property
     def hours(self) -> OfficeWeek:
         """The week it counts in."""

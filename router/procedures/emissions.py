@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -48,33 +48,51 @@ class Original(NamedTuple):
     body: Body
 
 
+class Origin(NamedTuple):
+    """What an emission comes of, a delivery or an order: the key and subject (a code) of its dossier, the parts of the
+    emissions' ids, the id of what caused it, and its headers.
+    """
+
+    key: bytes
+    subject: str
+    named: tuple[object, ...]
+    cause: str
+    headers: Sequence[Header]
+
+
+def origin_of(shard: Shard, work: LocalWork) -> Origin:
+    """The origin of what a delivery leads to."""
+    delivery = work.delivery
+    named = ("procedures", shard.partition, delivery.seq, delivery.version)
+    return Origin(delivery.key, delivery.subject, named, delivery.event_id, work.body.headers)
+
+
 def emitted(
-    shard: Shard, work: LocalWork, number: int, emit: Emit, encode: Callable[[str, Mapping[str, Any]], bytes],
+    shard: Shard, origin: Origin, number: int, emit: Emit, encode: Callable[[str, Mapping[str, Any]], bytes],
     at: datetime, urgent: Collection[bytes],
 ) -> Emission:  # fmt: skip
-    """An emission of a step. Its id follows from the delivery, its version and the number: the same when computed
+    """An emission of a step. Its id follows from its origin, with the version, and the number: the same when computed
     again. It has the class of the key it goes to (one of ``urgent``), not that of what caused it: else one lane would
     be two, and its events overtake each other.
     """
-    delivery = work.delivery
-    own_id = derived_id("procedures", shard.partition, delivery.seq, delivery.version, number)
+    own_id = derived_id(*origin.named, number)
     headers: list[Header] = [
-        *_head(own_id, emit.type, delivery.subject, at),
-        (CE_CAUSATION_ID, delivery.event_id.encode()),
+        *_head(own_id, emit.type, origin.subject, at),
+        (CE_CAUSATION_ID, origin.cause.encode()),
     ]
-    headers += [(name, value) for name in _KEPT if (value := header(work.body.headers, name)) is not None]
-    headers += _class(target_of(work, emit) in urgent)
+    headers += [(name, value) for name in _KEPT if (value := header(origin.headers, name)) is not None]
+    headers += _class(target_of(origin, emit) in urgent)
     if emit.addressed_to:
         headers.append((CE_ADDRESSED_TO, emit.addressed_to.encode()))
     payload = encode(emit.type, emit.record)
     if emit.key:  # to another instance: the way back to this recipient that is allowed
-        return Emission(topic_of(SOURCE), -1, target_of(work, emit), payload, headers)
-    return Emission(input_topic_of(emit.type), shard.partition, delivery.key, payload, headers)
+        return Emission(topic_of(SOURCE), -1, target_of(origin, emit), payload, headers)
+    return Emission(input_topic_of(emit.type), shard.partition, origin.key, payload, headers)
 
 
-def target_of(work: LocalWork, emit: Emit) -> bytes:
+def target_of(origin: Origin, emit: Emit) -> bytes:
     """The key an emission goes to."""
-    return UUID(emit.key).bytes if emit.key else work.delivery.key
+    return UUID(emit.key).bytes if emit.key else origin.key
 
 
 def timer_event(timer: DueTimer, payload: bytes, at: datetime, *, urgent: bool) -> Emission:

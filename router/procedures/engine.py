@@ -17,10 +17,11 @@ from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
 from router.procedures.graph import Fit, Graph
 from router.procedures.instance import Due, Early, Event, Instance, LogLine, Replaced
-from router.procedures.obligation import Settled, scope_of
+from router.procedures.obligation import Finance, Settled, scope_of
 from router.procedures.recount import by_calendar
 from router.procedures.signs import APOLOGY_MISSING, MONEY_WAITS, PAYMENT_SUSPENDED, TASK_OVERDUE, made_good
 from router.procedures.status import DONE, TERMINAL, Status
+from router.procedures.takeover import left_over
 from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 
@@ -42,7 +43,8 @@ def opened(definition: Definition, now: int, key: str = "") -> Instance:
     graph = Graph(definition, [], [], {}, {}, _variables(definition), "", now, now)
     graph.begin()
     named = (definition.procedure, definition.version, now, definition.digest)
-    fresh = Instance(*named, key, tokens=tuple(graph.tokens))
+    taking_over = Finance(takes_over=definition.recalculation == "difference")
+    fresh = Instance(*named, key, tokens=tuple(graph.tokens), finance=taking_over)
     return replace(fresh, variables=graph.variables)
 
 
@@ -59,6 +61,7 @@ def repinned(definition: Definition, before: Instance) -> Instance:
         arrived={},
         forks={},
         variables=begun.variables,
+        finance=replace(before.finance, takes_over=begun.finance.takes_over),
     )
 
 
@@ -103,6 +106,9 @@ class _Run:
 
     def finished(self) -> Step:
         """The step with its timers."""
+        if self.instance.end_state:
+            left, refunds = left_over(self.instance.finance)
+            self._pay(Settled(left, Verdict.APPLIED, "", refunds))
         instance = replace(self.instance, events=self.instance.events + len(self.result.log))
         if instance.end_state and not instance.closed_at:
             instance = replace(instance, closed_at=self.now)
@@ -162,7 +168,7 @@ class _Run:
 
     def _unknown(self, event: Event) -> bool:
         """Whether nothing of its dossier is known yet: which definition it runs by is not either. Money is taken."""
-        mine = event.facts.get("status") is not None or event.type.startswith("payment.")
+        mine = event.facts.get("status") is not None or event.type.startswith(("payment.", "order."))
         return self.definition.subject == "dossier" and not self.instance.status and not mine
 
     def _unfit(self, fit: Fit, status: Verdict | None, event: Event) -> tuple[Verdict, str] | None:
@@ -256,7 +262,9 @@ class _Run:
 
     def _undo(self, only: Collection[str] = ()) -> None:
         scope = {**self._scope(), "vars": self.instance.variables}
-        self.result.emissions += signals.compensations(self.definition, self.instance, scope, self.now, only)
+        self.result.emissions += signals.compensations(
+            self.definition, self.instance, scope, self.clockwork.seat, self.now, only
+        )
 
     def _close_money(self, verdict: Verdict | None) -> None:
         """Who is refused or withdraws owes nothing, whatever the definition says; after a correction it may again."""

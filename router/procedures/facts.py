@@ -131,6 +131,7 @@ def _completion(record: _Record) -> Facts:
 def _payment(record: _Record) -> Facts:
     return {
         "phase": str(record["phase"]),
+        "partner": record.get("partner"),
         "reference": record["reference"],
         "transaction": record.get("transaction"),
         "notice": record.get("notice_number"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from router.procedures.obligation import Finance, Notice, NoticeState, Payment, Refund, Settled
-from router.procedures.payments import closed_notices, refund_of, resumed, with_paid
+from router.procedures.notices import closed_notices, refund_of, with_paid
+from router.procedures.obligation import Finance, Notice, NoticeState, Payment, Refund, Settled, carried_of
+from router.procedures.payments import resumed
+from router.procedures.takeover import RECALCULATED, voided
 from router.procedures.verdict import Verdict
 
 REQUEST_UNKNOWN: Final = "its request is not known"
@@ -20,7 +22,7 @@ _STATED: Final = {
 
 def requested(finance: Finance, number: str, generation: int) -> Settled:
     """L5: a request (PCTT) of a generation. A newer one voids the notices of those before; what was paid for them is
-    to be refunded.
+    to be refunded, or taken over by the new ones.
     """
     if (number, generation) in finance.requests:
         return Settled(finance, Verdict.NOTED)
@@ -30,9 +32,9 @@ def requested(finance: Finance, number: str, generation: int) -> Settled:
     if generation == finance.generation:  # asked again, perhaps after it was returned
         still = tuple(each for each in finance.returned if each != generation)
         return Settled(replace(known, returned=still), Verdict.APPLIED)
-    old = [notice.number for notice in finance.notices if notice.generation < generation]
-    voided, refunds = closed_notices(replace(known, generation=generation), old, NoticeState.VOID, "recalculated")
-    again, more = resumed(voided)
+    old = [notice for notice in finance.notices if notice.generation < generation]
+    void, refunds = voided(replace(known, generation=generation), old, RECALCULATED)
+    again, more = resumed(void)
     return Settled(again, Verdict.APPLIED, "", (*refunds, *more))
 
 
@@ -43,10 +45,9 @@ def returned(finance: Finance, generation: int | None) -> Settled:
         return Settled(finance, Verdict.EARLY, REQUEST_UNKNOWN)
     if which < finance.generation or which in finance.returned:
         return Settled(finance, Verdict.LATE_IGNORED)
-    old = [notice.number for notice in finance.notices if notice.generation == which]
-    back = replace(finance, returned=(*finance.returned, which))
-    voided, refunds = closed_notices(back, old, NoticeState.VOID, "returned")
-    again, more = resumed(voided)
+    old = [notice for notice in finance.notices if notice.generation == which]
+    void, refunds = voided(replace(finance, returned=(*finance.returned, which)), old, "returned")
+    again, more = resumed(void)
     return Settled(again, Verdict.APPLIED, "", (*refunds, *more))
 
 
@@ -56,15 +57,16 @@ def noticed(finance: Finance, facts: Mapping[str, Any]) -> Settled:
     if generation > finance.generation:
         return Settled(finance, Verdict.EARLY, REQUEST_UNKNOWN)
     known = finance.notice(number)
+    lines = tuple(int(line["amount"]) for line in facts.get("lines", ()))
+    items = tuple(dict.fromkeys(str(line["item"]) for line in facts.get("lines", ()) if line.get("item")))
+    fresh = Notice(number, generation, total, NoticeState.ACTIVE, lines, items)
     if known is None and (finance.closed or generation < finance.generation):
-        late = replace(finance, notices=(*finance.notices, Notice(number, generation, total, NoticeState.VOID)))
+        late = replace(finance, notices=(*finance.notices, fresh._replace(state=NoticeState.VOID)))
         back, refunds = resumed(late)
         return Settled(back, Verdict.LATE_IGNORED, finance.closed, refunds)
     if known is not None and known.state is NoticeState.VOID:
         return Settled(finance, Verdict.LATE_IGNORED)
-    lines = tuple(int(line["amount"]) for line in facts.get("lines", ()))
     stated = _STATED.get(str(facts.get("notice_status")))
-    fresh = Notice(number, generation, total, NoticeState.ACTIVE, lines)
     others = tuple(notice for notice in finance.notices if notice.number != number)
     changed = replace(finance, notices=(*others, fresh))
     if stated is not None:
@@ -73,7 +75,8 @@ def noticed(finance: Finance, facts: Mapping[str, Any]) -> Settled:
         return Settled(again, Verdict.APPLIED, "", (*refunds, *more))
     changed, refunds = _overpaid(changed, fresh)
     again, more = resumed(with_paid(changed))
-    verdict = Verdict.NOTED if known == fresh else Verdict.APPLIED
+    same = known is not None and known._replace(items=items) == fresh
+    verdict = Verdict.NOTED if same else Verdict.APPLIED
     return Settled(again, verdict, "", (*refunds, *more))
 
 
@@ -86,8 +89,8 @@ def given_back(finance: Finance, reason: str) -> Settled:
     payments: list[Payment] = []
     more: list[Refund] = []
     for payment in void.payments:
-        left = payment.suspended + payment.fee
-        back = payment._replace(suspended=0, fee=0, refunded=payment.refunded + left, reason=reason)
+        left = payment.suspended + payment.fee + carried_of(payment)
+        back = payment._replace(suspended=0, fee=0, carried=(), refunded=payment.refunded + left, reason=reason)
         payments.append(back if left else payment)
         more += [refund_of(back, left)] if left else []
     return Settled(replace(void, payments=tuple(payments), disputed=()), Verdict.APPLIED, "", (*refunds, *more))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from router.procedures import finance, payments
+from router.procedures import decisions, finance, payments
 from router.procedures.definition import Definition, Duration
 from router.procedures.instance import Early, Event
 from router.procedures.obligation import NOT_STARTED, NOTICE_UNKNOWN, Finance, Settled
@@ -28,12 +28,15 @@ def settled(now: Finance, event: Event) -> Settled | None:
             return payments.completed(now, str(facts["notice"]), int(facts["amount"]))
         case "payment.confirmed" | "payment.evidenced":
             return payments.paid(now, facts)
+        case decisions.RELEASED | decisions.REFUNDED:
+            return decisions.decided(now, event.type, facts)
     return None
 
 
 def moves_money(event: Event) -> bool:
     """Whether the event may come wherever the dossier stands, also after its end."""
-    return event.type.startswith("payment.") or event.type in ("tax.notice_issued", "tax.obligation_completed")
+    named = ("tax.notice_issued", "tax.obligation_completed", decisions.RELEASED, decisions.REFUNDED)
+    return event.type.startswith("payment.") or event.type in named
 
 
 def patience(early: Early, definition: Definition) -> Duration:

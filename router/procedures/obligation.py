@@ -1,8 +1,8 @@
 """What is known of a dossier's financial obligation: requests, notices, payments, and where all money is. Pure.
 
 Amounts are whole đồng and exact: at any time a payment's amount is what was allocated to notices, plus what is to be
-refunded, plus what is suspended, plus what was a fee. A dossier is financially complete when every notice of the
-latest generation is paid, exempt or cancelled (and there is one).
+refunded, plus what is suspended, plus what is carried over to notices that are to come, plus what was a fee. A dossier
+is financially complete when every notice of the latest generation is paid, exempt or cancelled (and there is one).
 """
 
 from __future__ import annotations
@@ -32,21 +32,27 @@ AMOUNT_MISMATCH: Final = "amount_mismatch"
 NOTICE_UNKNOWN: Final = "its notice is not known"
 NOT_STARTED: Final = "its start is not known"
 WINDOW_OVER: Final = "window_over"
+IN_PART: Final = "decided_in_part"  # a person decided about some of it and will about the rest
 HELD: Final = frozenset({NOTICE_UNKNOWN, NOT_STARTED})
 
 
 class Notice(NamedTuple):
-    """A notice to pay (thông báo nộp tiền). ``lines`` are the amounts that may be paid apart (instalments)."""
+    """A notice to pay (thông báo nộp tiền). ``lines`` are the amounts that may be paid apart (instalments), ``items``
+    the sub-items (tiểu mục) they are for, each once: what the obligation is, whatever number a notice of it bears.
+    """
 
     number: str
     generation: int
     total: int
     state: NoticeState
     lines: tuple[int, ...] = ()
+    items: tuple[str, ...] = ()
 
 
 class Payment(NamedTuple):
-    """Money that came. ``allocated`` says to which notices; ``reason`` why some of it is suspended or refunded."""
+    """Money that came. ``allocated`` says to which notices, ``carried`` from which void ones it waits to be taken over;
+    ``reason`` why some of it is suspended or refunded.
+    """
 
     reference: str
     transaction: str
@@ -57,6 +63,7 @@ class Payment(NamedTuple):
     suspended: int = 0
     fee: int = 0
     reason: str = ""
+    carried: tuple[tuple[str, int], ...] = ()
 
 
 class Refund(NamedTuple):
@@ -73,7 +80,8 @@ class Refund(NamedTuple):
 class Finance:
     """All of it. ``returned`` holds generations that the tax office sent back; ``started`` references of payments that
     were begun; ``disputed`` what the treasury stated of notices and does not fit them. ``closed`` says why nothing is
-    owed any more (withdrawn, refused): whatever still comes is given back at once.
+    owed any more (withdrawn, refused): whatever still comes is given back at once. ``takes_over``: money of void
+    notices goes to those that replace them; ``replaced`` are the numbers of the notices that were void last.
     """
 
     generation: int = 0
@@ -84,6 +92,8 @@ class Finance:
     started: tuple[str, ...] = ()
     disputed: tuple[tuple[str, int], ...] = ()
     closed: str = ""
+    takes_over: bool = False
+    replaced: tuple[str, ...] = ()
 
     def notice(self, number: str) -> Notice | None:
         """The notice of that number."""
@@ -158,17 +168,32 @@ class Balance:
     refunded: int = 0
     suspended: int = 0
     fees: int = 0
+    carried: int = 0
     odd: tuple[str, ...] = field(default=())  # references of payments whose parts do not add up
 
 
 def balance(finance: Finance) -> Balance:
     """The sums over all payments."""
-    parts = [(p, sum(amount for _, amount in p.allocated)) for p in finance.payments]
+    payments = finance.payments
     return Balance(
-        received=sum(p.amount for p, _ in parts),
-        allocated=sum(allocated for _, allocated in parts),
-        refunded=sum(p.refunded for p, _ in parts),
-        suspended=sum(p.suspended for p, _ in parts),
-        fees=sum(p.fee for p, _ in parts),
-        odd=tuple(p.reference for p, a in parts if p.amount != a + p.refunded + p.suspended + p.fee),
+        received=sum(p.amount for p in payments),
+        allocated=sum(map(_allocated, payments)),
+        refunded=sum(p.refunded for p in payments),
+        suspended=sum(p.suspended for p in payments),
+        fees=sum(p.fee for p in payments),
+        carried=sum(map(carried_of, payments)),
+        odd=tuple(
+            p.reference
+            for p in payments
+            if p.amount != _allocated(p) + p.refunded + p.suspended + p.fee + carried_of(p)
+        ),
     )
+
+
+def carried_of(payment: Payment) -> int:
+    """What of a payment waits for notices that are to come."""
+    return sum(amount for _, amount in payment.carried)
+
+
+def _allocated(payment: Payment) -> int:
+    return sum(amount for _, amount in payment.allocated)

@@ -74,13 +74,14 @@ class Place(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Offices:
     """Whose week is which in a jurisdiction: the nearest agency's, else that of the role (what the office does in a
-    procedure), else of the level, else the usual one.
+    procedure), else of the level, else the usual one. ``seats`` tell who has a role, by agency and role.
     """
 
     usual: OfficeWeek = field(default_factory=lambda: DEFAULT_WEEK)
     agencies: Mapping[str, OfficeWeek] = field(default_factory=dict)
     roles: Mapping[str, OfficeWeek] = field(default_factory=dict)
     levels: Mapping[str, OfficeWeek] = field(default_factory=dict)
+    seats: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)  # no part of the calendar's version
 
     def week_of(self, place: Place, role: str = "") -> OfficeWeek:
         """The week of an office."""
@@ -88,6 +89,13 @@ class Offices:
             if (own := self.agencies.get(code)) is not None:
                 return own
         return self.roles.get(role) or self.levels.get(place.level) or self.usual
+
+    def seat_of(self, place: Place, role: str) -> str:
+        """The code of the agency that has a role for an agency: by its own entry, else that of the nearest above it.
+        Empty where nobody has said.
+        """
+        found = (self.seats.get((code, role)) for code in place.codes)
+        return next((agency for agency in found if agency), "")
 
 
 def _between(start: time, end: time) -> timedelta:

@@ -6,21 +6,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from router.procedures.notices import refund_of, with_paid
 from router.procedures.obligation import (
     AMOUNT_MISMATCH,
     HELD,
+    IN_PART,
     NOT_STARTED,
     NOTICE_UNKNOWN,
     SETTLED,
     WINDOW_OVER,
     Finance,
-    Notice,
     NoticeState,
     Payment,
     Refund,
     Settled,
+    carried_of,
 )
+from router.procedures.takeover import taken_over
 from router.procedures.verdict import Verdict
+
+_Parts = tuple[tuple[str, int], ...]
 
 VOID_NOTICE: Final = "void_notice"
 _STATEMENT: Final = "completed "  # reference of what L11 says was paid, while no payment is known
@@ -51,7 +56,8 @@ def completed(finance: Finance, number: str, amount: int) -> Settled:
 def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
     """L9, L10: money came. The same reference or transaction again has no second effect.
 
-    Money whose notice is not known yet, or a confirmation of another payment than those begun, is held: it is early.
+    Money whose notice is not known yet, or a confirmation whose start was promised and is not known, is held: it is
+    early.
     """
     payment = Payment(
         str(facts["reference"]), str(facts.get("transaction") or ""), str(facts.get("notice") or ""), facts["amount"]
@@ -68,18 +74,23 @@ def paid(finance: Finance, facts: Mapping[str, Any]) -> Settled:
             return Settled(finance, Verdict.NOTED, "already_confirmed")
         finance = replace(finance, payments=tuple(each for each in finance.payments if each is not before))
     if finance.closed:
-        back = payment._replace(refunded=payment.amount, reason=finance.closed)
-        return Settled(_with(finance, back), Verdict.APPLIED, finance.closed, (refund_of(back, back.amount),))
+        finance, payment = _of_statements(finance, payment)
+        left = _unplaced(payment)
+        back = payment._replace(refunded=payment.refunded + left, reason=finance.closed)
+        return Settled(_with(finance, back), Verdict.APPLIED, finance.closed, (refund_of(back, left),) if left else ())
     exact = facts["phase"] == "CONFIRM"
-    if why := _waits(finance, payment, exact=exact):
+    promised = exact and bool(finance.started or facts.get("partner"))
+    if why := _waits(finance, payment, promised=promised):
         return Settled(_with(finance, payment._replace(suspended=payment.amount, reason=why)), Verdict.EARLY, why)
     if not payment.notice and not finance.generation:
         return Settled(_with(finance, payment._replace(fee=payment.amount)), Verdict.APPLIED)
-    finance = _without_statement(finance, payment)
-    placed = _placed(finance, payment, exact=exact)
+    finance, payment = _of_statements(finance, payment)
+    if not _unplaced(payment):
+        return Settled(_with(finance, payment), Verdict.APPLIED)
+    placed, refunds = _put(finance, payment, exact=exact)
     verdict = Verdict.SUSPENDED if placed.suspended else Verdict.APPLIED
-    refunds = (refund_of(placed, placed.refunded),) if placed.refunded else ()
-    return Settled(with_paid(_with(finance, placed)), verdict, placed.reason, refunds)
+    after, more = taken_over(with_paid(_with(finance, placed)))
+    return Settled(after, verdict, placed.reason, (*refunds, *more))
 
 
 def given_up(finance: Finance, reference: str) -> Finance:
@@ -93,8 +104,12 @@ def given_up(finance: Finance, reference: str) -> Finance:
     )
 
 
-def _waits(finance: Finance, payment: Payment, *, exact: bool) -> str:
-    if exact and finance.started and payment.reference not in finance.started:
+def _waits(finance: Finance, payment: Payment, *, promised: bool) -> str:
+    """What a payment waits for; empty if for nothing. ``promised``: its start (INIT) is. The payment platform of the
+    national portal announces each payment under the collecting side's code (MaDoiTac, v1.0.6); a gateway's own call
+    (VNPAY's IPN) and cash at the counter have none, and evidence is no confirmation.
+    """
+    if promised and payment.reference not in finance.started:
         return NOT_STARTED
     known = finance.notice(payment.notice) if payment.notice else finance.latest or not finance.generation
     return "" if known else NOTICE_UNKNOWN
@@ -104,17 +119,65 @@ def _with(finance: Finance, payment: Payment) -> Finance:
     return replace(finance, payments=(*finance.payments, payment))
 
 
-def _without_statement(finance: Finance, payment: Payment) -> Finance:
-    """Without as much of what the treasury alone had stated of a notice: now its payment itself is known."""
+def _unplaced(payment: Payment) -> int:
+    """What of a payment has no place yet."""
+    placed = sum(amount for _, amount in payment.allocated) + carried_of(payment)
+    return payment.amount - placed - payment.refunded - payment.suspended - payment.fee
+
+
+def _of_statements(finance: Finance, payment: Payment) -> tuple[Finance, Payment]:
+    """Without as much of what the treasury alone had stated of a notice: now its payment itself is known. What the
+    notice had got of it is placed anew; what was given back or taken over meanwhile stays so, under the payment's name.
+    """
     left, kept = payment.amount if payment.notice else 0, []
     for each in finance.payments:
         stated = each.reference.startswith(_STATEMENT) and each.notice == payment.notice
-        gone = min(left, each.amount) if stated else 0
-        left -= gone
-        if gone < each.amount:
-            rest = each.amount - gone
-            kept.append(each._replace(amount=rest, allocated=((each.notice, rest),)) if gone else each)
-    return with_paid(replace(finance, payments=tuple(kept)))
+        gone, rest = _split(each, min(left, each.amount) if stated else 0)
+        left -= gone.amount
+        kept += [rest] if rest.amount else []
+        if gone.amount and each.allocated != ((each.notice, each.amount),):
+            payment = payment._replace(
+                allocated=(*payment.allocated, *gone.allocated),
+                carried=(*payment.carried, *gone.carried),
+                refunded=payment.refunded + gone.refunded,
+                reason=gone.reason,
+            )
+    return with_paid(replace(finance, payments=tuple(kept))), payment
+
+
+def _split(payment: Payment, amount: int) -> tuple[Payment, Payment]:
+    """So much of what the treasury stated, and the rest of it."""
+    refunded = min(amount, payment.refunded)
+    carried, still = cut(payment.carried, amount - refunded)
+    allocated, others = cut(payment.allocated, amount - refunded - sum(part for _, part in carried))
+    gone = payment._replace(amount=amount, refunded=refunded, carried=carried, allocated=allocated)
+    left, back = payment.amount - amount, payment.refunded - refunded
+    return gone, payment._replace(amount=left, refunded=back, carried=still, allocated=others)
+
+
+def cut(parts: _Parts, amount: int) -> tuple[_Parts, _Parts]:
+    """So much of these parts, the first first, and the rest."""
+    taken, kept = list[tuple[str, int]](), list[tuple[str, int]]()
+    for number, part in parts:
+        mine = min(part, amount)
+        amount -= mine
+        taken += [(number, mine)] if mine else []
+        kept += [(number, part - mine)] if mine < part else []
+    return tuple(taken), tuple(kept)
+
+
+def _put(finance: Finance, payment: Payment, *, exact: bool) -> tuple[Payment, tuple[Refund, ...]]:
+    """A payment with what had no place yet, or was suspended, in its place."""
+    amount = _unplaced(payment) + payment.suspended
+    placed = _placed(finance, Payment(*payment[:3], amount), exact=exact)
+    put = placed._replace(
+        amount=payment.amount,
+        allocated=(*payment.allocated, *placed.allocated),
+        carried=(*payment.carried, *placed.carried),
+        refunded=payment.refunded + placed.refunded,
+        reason=placed.reason or payment.reason,
+    )
+    return put, (refund_of(put, placed.refunded),) if placed.refunded else ()
 
 
 def _placed(finance: Finance, payment: Payment, *, exact: bool) -> Payment:
@@ -127,6 +190,8 @@ def _placed(finance: Finance, payment: Payment, *, exact: bool) -> Payment:
         parts = tuple((each.number, part) for each in finance.latest if (part := finance.open(each)))
         return payment._replace(allocated=parts)
     notice = finance.notice(payment.notice)
+    if notice is not None and notice.state is NoticeState.VOID and finance.takes_over:
+        return payment._replace(carried=((notice.number, payment.amount),), reason=VOID_NOTICE)
     if notice is None or notice.state is not NoticeState.ACTIVE:
         reason = VOID_NOTICE if notice is None or notice.state is not NoticeState.PAID else "already_paid"
         return payment._replace(refunded=payment.amount, reason=reason)
@@ -140,53 +205,21 @@ def _placed(finance: Finance, payment: Payment, *, exact: bool) -> Payment:
     )
 
 
-def with_paid(finance: Finance) -> Finance:
-    """Notices whose total is allocated are paid; one whose total was raised is not any more."""
-
-    def state(notice: Notice) -> NoticeState:
-        if notice.state not in (NoticeState.ACTIVE, NoticeState.PAID):
-            return notice.state
-        return NoticeState.PAID if finance.paid(notice.number) >= notice.total else NoticeState.ACTIVE
-
-    notices = tuple(notice._replace(state=state(notice)) for notice in finance.notices)
-    open_ones = {notice.number for notice in notices if notice.state is NoticeState.ACTIVE}
-    disputed = tuple(each for each in finance.disputed if each[0] in open_ones)
-    return replace(finance, notices=notices, disputed=disputed)
-
-
-def closed_notices(
-    finance: Finance, numbers: Iterable[str], state: NoticeState, reason: str
-) -> tuple[Finance, tuple[Refund, ...]]:
-    """Notices in a state in which nothing is owed; what was allocated to them is to be refunded."""
-    gone = set(numbers)
-    notices = tuple(n._replace(state=state) if n.number in gone else n for n in finance.notices)
-    payments: list[Payment] = []
-    refunds: list[Refund] = []
-    for payment in finance.payments:
-        back = sum(amount for to, amount in payment.allocated if to in gone)
-        kept = tuple((to, amount) for to, amount in payment.allocated if to not in gone)
-        given = payment._replace(allocated=kept, refunded=payment.refunded + back, reason=reason)
-        payments.append(given if back else payment)
-        refunds += [refund_of(given, back)] if back else []
-    disputed = tuple(each for each in finance.disputed if each[0] not in gone)
-    return replace(finance, notices=notices, payments=tuple(payments), disputed=disputed), tuple(refunds)
-
-
 def resumed(finance: Finance) -> tuple[Finance, tuple[Refund, ...]]:
-    """Suspended payments whose amount fits by now, or whose notice is void. What is held is judged with its event."""
+    """Carried money whose new notice has come; then suspended payments whose amount fits by now, or whose notice is
+    void. What is held is judged with its event.
+    """
+    finance, over = taken_over(finance)
     for place, payment in enumerate(finance.payments):
         unknown = payment.notice and finance.notice(payment.notice) is None
-        if not payment.suspended or payment.reason in HELD or unknown:
+        if not payment.suspended or payment.reason in HELD | {IN_PART} or unknown:
             continue
-        others = replace(finance, payments=(*finance.payments[:place], *finance.payments[place + 1 :]))
-        bare = Payment(payment.reference, payment.transaction, payment.notice, payment.amount)
-        placed = _placed(with_paid(others), bare, exact=True)
+        placed, mine = _put(with_paid(finance), payment._replace(reason=""), exact=True)
         if not placed.suspended:
             payments = (*finance.payments[:place], placed, *finance.payments[place + 1 :])
             after, refunds = resumed(with_paid(replace(finance, payments=payments)))
-            mine = (refund_of(placed, placed.refunded),) if placed.refunded else ()
-            return after, (*mine, *refunds)
-    return finance, ()
+            return after, (*over, *mine, *refunds)
+    return finance, over
 
 
 def _same(payments: Iterable[Payment], new: Payment) -> Payment | None:
@@ -194,8 +227,3 @@ def _same(payments: Iterable[Payment], new: Payment) -> Payment | None:
         if payment.reference == new.reference or (new.transaction and payment.transaction == new.transaction):
             return payment
     return None
-
-
-def refund_of(payment: Payment, amount: int) -> Refund:
-    """So much of a payment, to be given back."""
-    return Refund(payment.reference, payment.transaction, payment.notice, amount, payment.reason)

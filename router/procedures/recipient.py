@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from router.events import CE_PROCEDURE, text_header
-from router.ledger import alerts, identity, instances, store
+from router.ledger import identity, instances, store
 from router.ledger.instances import Changes, Stored
 from router.ledger.local import LocalEffect, LocalWork
-from router.ledger.rows import Emission, Order, OrderResult, Shard, State
+from router.ledger.rows import Emission, Order, OrderResult, Shard, State, Verb
 from router.ports import Clock, Ledger
 from router.procedures import dues, emissions
 from router.procedures.definition import Definition
@@ -20,6 +20,8 @@ from router.procedures.effects import Alert, Refused, Step
 from router.procedures.engine import TIMER_DUE, step
 from router.procedures.instance import Instance
 from router.procedures.library import Library, Used
+from router.procedures.ordered import decide
+from router.procedures.raised import tell
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
 from router.procedures.stimulus import event_of, pinned
@@ -69,15 +71,21 @@ class Procedures:
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
         await self._follow_links(steps)
-        urgent = await self._urgent(works, steps)
+        urgent = await self._urgent(shard, works, steps)
         return [
             self._effect(shard, work, made, originals, rows.get(work.delivery.key, {}), urgent)
             for work, made in zip(works, steps, strict=True)
         ]
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
-        """A recalculation of due dates by today's calendar: a page of the shard's open dossiers."""
+        """A recalculation of due dates by today's calendar: a page of the shard's open dossiers. Or a person's decision
+        about money of one dossier.
+        """
         at = dues.micros(self._clock.business())
+        if order.verb is not Verb.RECALCULATE:
+            return decide(
+                conn, shard, order, self._library, self._clockwork, self._encode, self._level_of, at, self._clock.now()
+            )
         return recalculate(conn, shard, order, self._library, self._clockwork, self._level_of, at)
 
     def _step(
@@ -103,11 +111,16 @@ class Procedures:
             step_.emissions = [emit._replace(key=now.get(emit.key, "")) for emit in step_.emissions]
 
     async def _urgent(
-        self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
+        self, shard: Shard, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
     ) -> frozenset[bytes]:
         """Which of the keys that something is sent to are urgent."""
         pairs = zip(works, steps, strict=True)
-        keys = {emissions.target_of(work, emit) for work, made in pairs if made for emit in made[2].emissions}
+        keys = {
+            emissions.target_of(emissions.origin_of(shard, work), emit)
+            for work, made in pairs
+            if made
+            for emit in made[2].emissions
+        }
         return await self._ledger.read(lambda conn: identity.urgent_among(conn, keys)) if keys else frozenset()
 
     async def _originals(self, refused: Mapping[tuple[int, int], Refused]) -> dict[tuple[int, int], emissions.Original]:
@@ -140,8 +153,9 @@ class Procedures:
         if work.delivery.event_type == TIMER_DUE and (name := _timer_of(result)) not in stored:
             known.pop(name, None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, known, result, self._level_of)
+        origin = emissions.origin_of(shard, work)
         sent: list[Emission] = [
-            emissions.emitted(shard, work, number, emit, self._encode, self._clock.business(), urgent)
+            emissions.emitted(shard, origin, number, emit, self._encode, self._clock.business(), urgent)
             for number, emit in enumerate(result.emissions)
         ]
         for each in result.refused:
@@ -154,11 +168,7 @@ class Procedures:
 
 def _write(conn: Connection, *, changes: Changes, raised: Sequence[Alert], now: int) -> None:
     instances.write(conn, changes)
-    for alert in raised:
-        if alert.raised:
-            alerts.raise_alert(conn, alert.name, alert.subject, alert.detail, now=now)
-        else:
-            alerts.clear_alert(conn, alert.name, alert.subject, now=now)
+    tell(conn, raised, now)
 
 
 def _timer_of(result: Step) -> str:

@@ -39,7 +39,7 @@ def changes_of(
             "closed_at": after.closed_at or None,
             "end_state": after.end_state,
         },
-        events=[_line(line) for line in step.log],
+        events=[log_row(line) for line in step.log],
         timers_gone=wanted.keys() - step.timers.keys(),
         timers_set={name: due for name, due in step.timers.items() if wanted.get(name) != due},
         facts=facts_row(after, level_of) if after.dossier.code else None,
@@ -51,6 +51,7 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
     """The row that reports count."""
     known, due = instance.dossier, instance.due
     whole = due_at(due.whole)
+    finished = known.finished_at or (instance.closed_at if _replaced(instance) else 0)
     paused = instance.status if Status(instance.status) in PAUSED else None
     return {
         "code": known.code,
@@ -66,8 +67,8 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
         "due_agency": agency_due(due) or None,
         "due_whole": whole or None,
         "due_date": day_of(whole).isoformat() if whole else None,
-        "finished_at": known.finished_at or None,
-        "finished_date": day_of(known.finished_at).isoformat() if known.finished_at else None,
+        "finished_at": finished or None,
+        "finished_date": day_of(finished).isoformat() if finished else None,
         "returned_at": known.returned_at or None,
         "paused_since": due.paused_since or None,
         "paused_status": paused,
@@ -81,7 +82,13 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
     }
 
 
-def _line(line: LogLine) -> dict[str, Any]:
+def _replaced(instance: Instance) -> bool:
+    """Whether it ended without a result and without a status that says so: stopped, or replaced by another dossier."""
+    return bool(instance.end_state) and (instance.status == Status.STOPPED or instance.end_state == "replaced")
+
+
+def log_row(line: LogLine) -> dict[str, Any]:
+    """A line of the log as it is stored, but for its key."""
     event = line.event
     return {
         "number": line.number,

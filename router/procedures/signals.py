@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -66,9 +66,12 @@ def overdue(instance: Instance, at: int) -> Emit:
 
 
 def compensations(
-    definition: Definition, instance: Instance, scope: Scope, at: int, only: Collection[str] = ()
-) -> list[Emit]:
-    """What is asked of those whose work is undone: the last node first, each once; of these nodes alone if named."""
+    definition: Definition, instance: Instance, scope: Scope, seat: Callable[[str, str], str], at: int,
+    only: Collection[str] = (),
+) -> list[Emit]:  # fmt: skip
+    """What is asked of those whose work is undone: the last node first, each once; of these nodes alone if named. It
+    goes to the agency that has the node's role for the dossier's agency, by ``seat``.
+    """
     begun = [*instance.passed, *(token.id for token in instance.tokens)]
     names = dict.fromkeys(name.partition("[")[0] for name in reversed(begun))
     names = {name: None for name in names if not only or name in only}
@@ -79,7 +82,7 @@ def compensations(
         if asks is not None and asks.kind != "none" and (asks.needs is None or asks.needs.holds(scope)):
             words = _signal(instance, name, at)
             words |= {"role": node.role or None, "kind": asks.kind, "text": asks.text.vi}
-            asked.append(Emit(COMPENSATION, words, addressed_to=instance.dossier.agency))
+            asked.append(Emit(COMPENSATION, words, addressed_to=seat(instance.dossier.agency, node.role)))
     return asked
 
 

@@ -24,7 +24,7 @@ from router.procedures.recipient import PROCEDURES
 from router.reports.words import said
 
 Facts = Mapping[str, Any]
-_CAUSES: Final = frozenset({"event", "timer", "payment"})
+_CAUSES: Final = frozenset({"event", "timer", "payment", "order"})
 _QUIET: Final = frozenset({State.WAITING, State.CALLING})
 
 
@@ -174,7 +174,9 @@ def _pause(since: int, at: int, move: Move) -> Line:
 
 
 def _kind(event_type: str) -> str:
-    return "payment" if event_type.startswith("payment.") else "event"
+    """An order is one that procedures keep in their log: a decision about money."""
+    what = event_type.partition(".")[0]
+    return what if what in ("payment", "order") else "event"
 
 
 def _day(at: int) -> str:

@@ -12,6 +12,7 @@ from router.masking import mask
 from router.procedures.definition import Definition, Kind, Node
 from router.procedures.dues import Clockwork, pause_of, task_due
 from router.procedures.instance import Instance, Token
+from router.procedures.obligation import balance
 from router.procedures.timetable import timers
 from router.reports.words import money
 
@@ -57,9 +58,11 @@ def of_instance(instance: Instance, definition: Definition, clockwork: Clockwork
         yield Wait(
             early.event.type, f"its predecessor: {early.reason}", early.event.source, "nobody", early.taken_at, due
         )
+    last = max(token.since for token in instance.tokens) if instance.tokens else instance.opened_at
     if suspended := instance.finance.suspended:
-        last = max(token.since for token in instance.tokens) if instance.tokens else instance.opened_at
         yield Wait("payment", f"a person: {money(suspended)} suspended", "", "nobody", last, None)
+    if carried := balance(instance.finance).carried:
+        yield Wait("payment", f"new notices: {money(carried)} to be taken over", "", "nobody", last, None)
 
 
 def of_deliveries(deliveries: Iterable[Named]) -> Iterator[Wait]:

@@ -76,6 +76,7 @@ _TOLD: Final[Mapping[str, Callable[[Any], str]]] = {
     "notice": _with("notice"),
     "reference": _with("reference"),
     "transaction": _with("transaction"),
+    "order": _with("order"),
     "amount": money,
     "total": money,
     "payment_status": str,

@@ -199,7 +199,7 @@ class _Replay:
         if self.instance is None:
             return
         held = balance(self.instance.finance)
-        if held.received != held.allocated + held.refunded + held.suspended + held.fees or held.odd:
+        if held.received != held.allocated + held.refunded + held.suspended + held.carried + held.fees or held.odd:
             yield self._violation("money", "", f"{held}")
         if self.refunded != held.refunded:
             yield self._violation("money", "", f"{held.refunded} to be refunded, {self.refunded} asked for")

@@ -23,8 +23,10 @@ START = datetime(2025, 8, 4, 8, 0, tzinfo=VIETNAM)
 
 
 @cache
-def definition(procedure: str) -> Definition:
-    return next(each for each in shipped_definitions() if each.procedure == procedure)
+def definition(named: str) -> Definition:
+    """``land_use_change``: its first version; ``land_use_change/2``: that one."""
+    procedure, _, version = named.partition("/")
+    return next(e for e in shipped_definitions() if e.procedure == procedure and version in ("", str(e.version)))
 
 
 class Story:
@@ -67,9 +69,9 @@ class Story:
         """L5."""
         return self.event("tax.obligation_requested", number=f"PC-{generation}", generation=generation)
 
-    def notice(self, number: str, generation: int, *amounts: int, state: str = "ACTIVE") -> Verdict:
+    def notice(self, number: str, generation: int, *amounts: int, state: str = "ACTIVE", item: str = "2801") -> Verdict:
         """L7."""
-        lines = [{"item": "2801", "amount": amount, "due_date": None} for amount in amounts]
+        lines = [{"item": item, "amount": amount, "due_date": None} for amount in amounts]
         return self.event(
             "tax.notice_issued",
             number=number,
@@ -79,11 +81,14 @@ class Story:
             notice_status=state,
         )
 
-    def pays(self, amount: int, notice: str = "", *, phase: str = "EVIDENCE", reference: str = "") -> Verdict:
-        """L9 or L10."""
+    def pays(
+        self, amount: int, notice: str = "", *, phase: str = "EVIDENCE", reference: str = "", partner: str = ""
+    ) -> Verdict:
+        """L9 or L10; with ``partner`` over the payment platform."""
         kind = "payment.evidenced" if phase == "EVIDENCE" else "payment.confirmed"
         facts: dict[str, Any] = {"phase": phase, "amount": amount, "payment_status": "PAID", "paid_at": self.now}
         facts |= {"reference": reference or f"R{len(self.log)}"} | ({"notice": notice} if notice else {})
+        facts |= {"partner": partner} if partner else {}
         return self.event(kind, source="portal", **facts)
 
     def later(self, **span: float) -> None:

@@ -17,8 +17,8 @@ from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 from tests.procedures.story import CLOCKWORK, Story, definition
 
-DOSSIERS = ["land_transfer", "first_certificate", "birth_residence_insurance", "land_use_change", "building_permit",
-            "any_dossier", "social_assistance"]  # fmt: skip
+DOSSIERS = ["land_transfer", "first_certificate", "birth_residence_insurance", "land_use_change", "land_use_change/2",
+            "building_permit", "any_dossier", "social_assistance"]  # fmt: skip
 COMPONENTS = ["birth", "residence", "health_insurance", "origin", "posting", "measuring", "debt", "extract",
               "field_check", "decision", "land_plot", "planning", "fire_police", "power_grid", "design"]  # fmt: skip
 CODE = "H39.16-250804-0001"
@@ -77,7 +77,7 @@ def tell(story: Story, said: tuple) -> None:
 def check(story: Story) -> None:
     now = story.instance
     held = balance(now.finance)
-    assert held.received == held.allocated + held.refunded + held.suspended + held.fees
+    assert held.received == held.allocated + held.refunded + held.suspended + held.carried + held.fees
     assert not held.odd
     for notice in now.finance.notices:
         paid = now.finance.paid(notice.number)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from router.errors import ConfigError
+from router.errors import ConfigError, OrderRefused
 from router.procedures.definition import Definition
 from router.procedures.definitions_file import linted, parse_definition, shipped_definitions
 from router.procedures.draw import as_svg, as_text
 from router.procedures.expression import Expression
-from router.procedures.histories import History, compare
+from router.procedures.histories import History, compare, played
 from router.procedures.library import Library
+from router.procedures.record import record
+from router.procedures.rows import log_row
+from router.procedures.verdict import Verdict
 from tests.procedures.story import CLOCKWORK
+from tests.procedures.test_land_transfer import noticed
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 LIBRARY = Library(shipped_definitions())
@@ -139,6 +146,74 @@ def test_a_history_that_is_judged_otherwise_is_found() -> None:
     values["end_state"] = "lost"
     found = compare(History.read("h", values), LIBRARY, CLOCKWORK)
     assert [(each.number, each.recorded) for each in found] == [(0, "illegal_transition"), (-1, "lost")]
+
+
+def _number_with(values: dict[str, Any], what: str) -> str:
+    return next(number for number, effects in values["effects"].items() if what in effects)
+
+
+@pytest.mark.parametrize("what", ["flags", "moves", "sends", "alerts", "refunds"])
+def test_a_change_of_each_kind_is_found_in_the_line_that_leads_to_it(what: str) -> None:
+    file = next(file for file in HISTORIES if file.stem == "land_use_change_recalculated")
+    values = json.loads(file.read_text("utf-8"))
+    if what == "flags":
+        number = "1"
+        values["events"][1]["flags"] = ["planted"]
+    else:
+        of = "sends" if what == "refunds" else what
+        number = _number_with(values, of)
+        said = values["effects"][number][of]
+        said[0] = re.sub(r"amount \d+", "amount 1", said[0]) if what == "refunds" else said[0] + " planted"
+    found = compare(History.read("h", values), LIBRARY, CLOCKWORK)
+    assert [(each.number, each.what) for each in found] == [(int(number), "sends" if what == "refunds" else what)]
+
+
+def test_an_effect_that_is_new_or_gone_is_found() -> None:
+    values = json.loads(HISTORIES[0].read_text("utf-8"))
+    number = _number_with(values, "moves")
+    gone = values["effects"].pop(number)
+    (new,) = compare(History.read("h", values), LIBRARY, CLOCKWORK)
+    assert (new.number, new.what, new.recorded) == (int(number), "moves", "(in another order or number)")
+    values["effects"][number] = {**gone, "sends": ["dossier.overdue_detected to H39.16: planted"]}
+    (lost,) = compare(History.read("h", values), LIBRARY, CLOCKWORK)
+    assert (lost.what, lost.recorded) == ("sends", "dossier.overdue_detected to H39.16: planted")
+
+
+def test_what_the_ledger_has_of_dates_and_refunds_is_compared_with_its_history() -> None:
+    file = next(file for file in HISTORIES if file.stem == "land_use_change_recalculated")
+    history = History.read("h", json.loads(file.read_text("utf-8")))
+    definition = LIBRARY.pinned(history.procedure, history.definition)
+    after = played(history, definition, CLOCKWORK).instance
+    assert compare(replace(history, effects=None, after=after), LIBRARY, CLOCKWORK) == []
+    odd = replace(
+        after,
+        due=replace(after.due, whole=after.due.whole[:-1]),
+        finance=replace(after.finance, payments=tuple(p._replace(refunded=0) for p in after.finance.payments)),
+    )
+    found = compare(replace(history, effects=None, after=odd), LIBRARY, CLOCKWORK)
+    assert [each.what for each in found] == ["refunds", "moves"]
+
+
+def test_a_recorded_file_holds_no_code_or_number_and_plays_as_the_dossier_did() -> None:
+    story = noticed()
+    assert story.pays(2_500_000, "TB1", reference="079123456789") is Verdict.APPLIED
+    story.request(2)
+    story.status(7)
+    lines = [log_row(each) for each in story.log]
+    history = History("h", "land_transfer", 1, story.instance.end_state, lines, after=story.instance)
+    values = json.loads(json.dumps(record(history, LIBRARY, CLOCKWORK)))
+    text = json.dumps(values)
+    assert not [word for word in ("079123456789", "TB1", "PC-1", "H39.16-250804-0001") if word in text]
+    assert compare(History.read("again", values), LIBRARY, CLOCKWORK) == []
+    sent = [each for effects in values["effects"].values() for each in effects.get("sends", ())]
+    assert "amount 2500000" in next(each for each in sent if each.startswith("payment.refund_requested to H39.16"))
+
+
+def test_what_is_judged_otherwise_today_is_not_recorded() -> None:
+    story = noticed()
+    lines = [{**log_row(each), "verdict": "late_ignored"} for each in story.log]
+    with pytest.raises(OrderRefused, match="judges it otherwise today"):
+        record(History("h", "land_transfer", 1, "", lines), LIBRARY, CLOCKWORK)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from router.procedures.definition import Duration, Timeout
 from router.procedures.obligation import balance
+from router.procedures.rows import facts_row
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 from tests.procedures.test_land_transfer import accepted, noticed, paid
@@ -15,7 +16,7 @@ def refunds(story: Story) -> int:
     held = balance(story.instance.finance)
     asked = sum(emit.record["amount"] for emit in story.emissions("payment.refund_requested"))
     assert asked == held.refunded
-    assert held.received == held.allocated + held.refunded + held.suspended + held.fees
+    assert held.received == held.allocated + held.refunded + held.suspended + held.carried + held.fees
     return asked
 
 
@@ -123,6 +124,32 @@ def test_a_confirmation_of_another_payment_than_those_begun_is_held_for_a_day() 
     assert alerts(held, "payment_suspended") == [True]
 
 
+def test_a_confirmation_of_the_platform_is_held_until_its_start_comes_though_there_was_none_at_all() -> None:
+    story = noticed()
+    assert story.pays(2_500_000, "TB1", phase="CONFIRM", reference="A", partner="DVCQG-H39") is Verdict.EARLY
+    assert story.instance.early[0].reason == "its start is not known"
+    story.later(minutes=31)
+    assert alerts(story, "money_waits") == [True]
+    story.pays(2_500_000, "TB1", phase="INIT", reference="A", partner="DVCQG-H39")
+    assert story.instance.finance.paid("TB1") == 2_500_000
+    assert alerts(story, "money_waits") == [True, False]
+
+
+def test_a_platforms_start_that_never_comes_is_a_persons_after_a_day() -> None:
+    story = noticed()
+    story.pays(2_500_000, "TB1", phase="CONFIRM", reference="A", partner="DVCQG-H39")
+    story.later(hours=25)
+    assert [each.why for each in story.refused] == ["its start is not known"]
+    assert alerts(story, "payment_suspended") == [True]
+    assert balance(story.instance.finance).suspended == 2_500_000
+
+
+@pytest.mark.parametrize(("phase", "partner"), [("CONFIRM", ""), ("EVIDENCE", ""), ("EVIDENCE", "DVCQG-H39")])
+def test_a_gateways_own_call_cash_at_the_counter_and_evidence_wait_for_no_start(phase: str, partner: str) -> None:
+    story = noticed()
+    assert story.pays(2_500_000, "TB1", phase=phase, partner=partner) is Verdict.APPLIED
+
+
 def test_suspended_money_of_a_void_notice_goes_back_and_each_suspension_is_told() -> None:
     story = noticed()
     assert story.pays(7, "TB1", phase="CONFIRM") is Verdict.SUSPENDED
@@ -155,3 +182,12 @@ def test_an_end_by_patience_may_give_back_as_an_edge_does() -> None:
     assert len(story.emissions("procedure.compensation_requested")) == 3
     assert story.pays(5, "TB1", reference="later") is Verdict.APPLIED
     assert refunds(story) == 3_000_005
+
+
+def test_a_dossier_that_another_one_replaces_counts_as_ended_and_a_stop_that_may_resume_does_not() -> None:
+    story = paid()
+    story.status(8)
+    assert facts_row(story.instance, lambda _: "")["finished_date"] is None
+    story.event("land.wrong_procedure", message="L15_WRONG_PROCEDURE")
+    row = facts_row(story.instance, lambda _: "")
+    assert (row["status"], row["finished_date"], row["finished_at"]) == (8, "2025-08-04", story.instance.closed_at)

@@ -97,6 +97,20 @@ async def test_every_class_is_the_one_that_the_rule_gives(ledger: Any) -> None:
     assert sum(whole[each.value] for each in Standing) + whole["closed"] + whole["without_due"] == whole["received"]
 
 
+async def test_what_was_stopped_for_good_or_replaced_is_closed_and_at_no_risk(ledger: Any) -> None:
+    rows = list(generated(Wanted(0, 0, 2, 1), CALENDAR, 2025, 3, AGENCIES))
+    ended = [row for row in rows if row["finished_date"]]
+    for row, status in zip(ended, (8, 4), strict=True):
+        row["status"] = status
+    await load(ledger, rows)
+    reports = Reports(ledger, Today(), CLOCKWORK)
+    (whole,) = (await reports.statistics(Period.read("2025"), By.LEVEL))[-1:]
+    assert (whole["closed"], whole["pending_overdue"], whole["solved"]) == (2, 1, 0)
+    (form,) = (await reports.national(Period.read("2025"), By.LEVEL))[-1:]
+    assert (form["closed"] + form["open"] + form["solved"], form["solved"]) == (form["concerned"], 0)
+    assert {row["code"] for row in await reports.at_risk(1, 10)} == {r["code"] for r in rows if r not in ended}
+
+
 async def test_what_is_at_risk_is_listed_by_agency_with_the_oldest_date_first(ledger: Any) -> None:
     rows = list(generated(Wanted(0, 0, 0, 30), CALENDAR, 2025, 5, AGENCIES))
     await load(ledger, rows)
