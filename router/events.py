@@ -80,6 +80,7 @@ LGSP_DIGEST: Final = "lgsp_digest"  # hash over the partner's own bytes, 16 byte
 LGSP_REASON: Final = "lgsp_reason"  # why an event was sent to the local recipient ``router``
 LGSP_DETAIL: Final = "lgsp_detail"  # what was wrong with it and where, in English; no personal data
 UNREADABLE: Final = "unreadable"  # the number space of parts that do not even say what they are about
+OWNER_CONFLICT: Final = "owner_conflict"  # the reason of what comes under a code of another owner; the alert, too
 POISON: Final = "poison"  # the reason of what a partner sent and nobody can read
 LGSP_ORIGIN: Final = "lgsp_origin"  # ``topic/partition/offset`` of the record the hop could not route
 LGSP_REFERENCE: Final = "lgsp_reference"  # what an event is about while its dossier is unknown: scheme, U+001F, value
@@ -128,7 +129,12 @@ def text_header(headers: Headers, name: str, default: str = "") -> str:
 
 def input_topic_of(event_type: str) -> str:
     """The input topic an event type travels on: documents apart from dossiers (and all that belongs to a dossier)."""
-    return DOCUMENT_TOPIC if event_type.startswith("document.") else DOSSIER_TOPIC
+    return DOCUMENT_TOPIC if is_document(event_type) else DOSSIER_TOPIC
+
+
+def is_document(event_type: str) -> bool:
+    """Whether an event is about a document rather than a dossier."""
+    return event_type.startswith("document.")
 
 
 def key_of(scheme: str, value: str) -> UUID:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from router.delivery.ownership import INGRESS, Ownership
 from router.errors import BusError, LedgerError
+from router.ingress.loops import clear_when_quiet
 from router.ingress.poll import PolledSource
 from router.ingress.waiting import LEASE as WAITING
 from router.ingress.waiting import WaitingSweep
@@ -20,6 +22,7 @@ from router.procedures.timers import TimerSweep
 from router.routing.registry_feed import RegistryFeed
 
 SWEEP_EVERY = 1.0  # seconds
+CALMER = 60  # sweeps between two looks at what is cleared by time
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
@@ -38,13 +41,15 @@ class Rounds:
     told: Callable[[str, str, str], None]
 
     async def waiting(self) -> None:
-        """Events whose dossier became known, or whose patience has ended."""
-        sweep = WaitingSweep(self.ledger, self.clock)
+        """Events whose dossier became known, or whose patience has ended; alerts that have been quiet."""
+        sweep, sweeps = WaitingSweep(self.ledger, self.clock), count()
         while not self.stopping.is_set():
             with suppress(LedgerError):
                 lease = await self.ownership.hold(WAITING)
                 while lease is not None and await sweep.sweep(lease):
                     self.wake()
+                if lease is not None and next(sweeps) % CALMER == 0:
+                    await clear_when_quiet(self.ledger, self.clock)
             await self.pause(SWEEP_EVERY)
 
     async def timers(self, encode: Callable[[str, Mapping[str, Any]], bytes]) -> None:

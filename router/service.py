@@ -33,6 +33,7 @@ from router.gauges import Gauges
 from router.http_server import HttpServer, exposition, probes
 from router.ingress.intake import Intake
 from router.ingress.limits import Limits
+from router.ingress.loops import Loops
 from router.ingress.poll import PolledSource
 from router.ingress.webhook import webhook_routes
 from router.lock import DirectoryLock
@@ -105,6 +106,7 @@ class Service:
         self.intake = Intake(
             self.bus, self.ledger, clock, self.codec.encode,
             partitions=settings.bus.partitions, owner_key=owner_key(settings),
+            loops=Loops(self.ledger, clock, settings.identity.organs, self._log_alert),
         )  # fmt: skip
         self.http = HttpServer(settings.http.host, settings.http.port)
         apart = settings.http.metrics_port

@@ -110,13 +110,27 @@ class RoutingSection(Section):
     agencies: Path | None = None
 
 
+#: A code of either grammar or an irregular one; edXML gives it 35 characters.
+OrganCode = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Z0-9]{2,9}(\.[A-Z0-9]{1,9})*$",
+        max_length=35,
+        description="an agency code such as H39.30 or 000.30.00.H39, A-Z, 0-9 and dots, at most 35",
+    ),
+]
+
+
 class IdentitySection(Section):
     """The key that hashes applicants' ids, the same for all processes and for ever. The embedded runtime makes one in
     its data directory; without one the owners of a code cannot be told apart.
+
+    ``organs`` are the installation's own codes: a document whose trace header names one has been here and is dropped.
     """
 
     key: Secret | None = None
     key_file: Path | None = None
+    organs: tuple[OrganCode, ...] = ()
 
 
 class DeliverySection(Section):

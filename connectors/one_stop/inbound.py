@@ -119,6 +119,7 @@ def emission_of(message: Mapping[str, Any], original: bytes) -> Emission:
         addressed_to=_addressee(record, message),
         urgent=str(getattr(record, "priority", "")) in URGENT,
         correlation_id=code,
+        passed=record.passed() if isinstance(record, Document) else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from router.sdk.dates import COMPACT, SLASHED
+from router.sdk.dates import COMPACT, EDXML_TIME, SLASHED
 from router.sdk.fields import Codes, Field, write
 from router.sdk.national import CHANNEL, FEE, STATUS
 from router.sdk.records import DocumentStatus, Dossier, LandFile, Record
@@ -158,6 +158,10 @@ PARTY: Final = (
     Field("OrganName", "name", required=True),
     Field("OrganizationInCharge", "in_charge"),
 )
+TRACE: Final = (
+    Field("OrganId", "organ_id", required=True),
+    Field("Timestamp", "passed_at", format=EDXML_TIME, required=True),
+)
 DOCUMENT: Final = (
     Field("DocumentId", "document_id", required=True),
     Field("CodeNumber", "number", required=True),
@@ -177,6 +181,7 @@ DOCUMENT: Final = (
     Field("BussinessDocType", "business_type", codes=BUSINESS, required=True),
     Field("BussinessDocReason", "business_reason"),
     Field("SteeringType", "steering_type"),
+    Field("TraceHeaderList", "traces", fields=TRACE, many=True),
     Field("Attachments", "attachments", fields=ATTACHMENT, many=True),
 )
 DOCUMENT_STATE: Final = (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from router.delivery import emissions
+from router.delivery import emissions, owners
 from router.delivery.accept import Batch, plain, refused
 from router.delivery.ordering import apply_order
 from router.delivery.outcome import fingerprint
@@ -234,6 +234,8 @@ def _accept(conn: Connection, intake: Intake, now: int) -> list[Accepted]:
         if made.verdict is Verdict.CONFLICT:
             detail = f"other bytes under the id {arrival.event_id}: `lgsp dead conflicts`"
             alerts.raise_alert(conn, conflicts.ALERT, shard.recipient, detail, now=now)
+        if made.verdict in (Verdict.NEW, Verdict.REOPENED):
+            owners.told(conn, shard, arrival.failure, now=now)
     letters = [
         emissions.dead_letter(shard, arrival, arrival.body, failure=arrival.failure, tries=emissions.Tries(0, now, now))
         for arrival, made in zip(batch.arrivals, accepted, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from router.delivery import owners
 from router.delivery.accept import identity_of
 from router.delivery.verdict import Situation, judge
 from router.events import CE_ID, derived_id, topic_of
@@ -52,7 +53,8 @@ def _on_recipient(conn: Connection, order: Order, now: int) -> OrderResult:
 
 
 def _on_delivery(conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult:
-    verdict = judge(order, _situation(conn, shard, order), now=now)
+    situation = _situation(conn, shard, order)
+    verdict = judge(order, situation, now=now)
     if verdict.body is not None:
         store.edit(conn, shard.id, order.seq, verdict.body, now=now)
     if verdict.transition is not None:
@@ -60,6 +62,8 @@ def _on_delivery(conn: Connection, shard: Shard, order: Order, now: int) -> Orde
         if verdict.resolve is not None:
             same = identity_of(verdict.resolve.source.encode(), verdict.event_id.encode())
             identity.wait(conn, verdict.resolve, same, now=now)
+        if situation.delivery is not None:
+            owners.decided(conn, shard, situation.delivery.failure, now=now)
     return OrderResult(verdict.transition is not None, verdict.text)
 
 

@@ -85,22 +85,22 @@ def take_in(owned: Owned, arrivals: Sequence[Arrival], accepted: Sequence[Accept
     if owned.lanes is None:
         return
     new = [
-        delivery_of(owned.shard.id, arrival, made.seq, now)
+        delivery_of(owned.shard.id, arrival, made, now)
         for arrival, made in zip(arrivals, accepted, strict=True)
         if made.verdict is Verdict.NEW
     ]
     owned.lanes.accepted(new)
 
 
-def delivery_of(shard_id: int, arrival: Arrival, seq: int, now: int) -> Delivery:
+def delivery_of(shard_id: int, arrival: Arrival, made: Accepted, now: int) -> Delivery:
     """The state row of a new delivery, as acceptance wrote it."""
     return Delivery(
         shard=shard_id,
-        seq=seq,
+        seq=made.seq,
         key=arrival.key,
         state=arrival.state,
         version=1,
-        urgent=arrival.urgent,
+        urgent=made.urgent,
         source=arrival.source,
         event_id=arrival.event_id,
         event_type=arrival.event_type,

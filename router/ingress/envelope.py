@@ -40,6 +40,7 @@ from router.events import (
     Header,
     Headers,
     derived_id,
+    is_document,
 )
 from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE, Emission, Reference, Unreadable
 
@@ -175,11 +176,6 @@ def tied(headers: Headers, key: UUID, code: str, *, urgent: bool) -> list[Header
     if urgent:
         made.append((CE_PRIORITY, URGENT))
     return made
-
-
-def is_document(event_type: str) -> bool:
-    """Whether an event is about a document rather than a dossier."""
-    return event_type.startswith("document.")
 
 
 def reference_bytes(reference: Reference) -> bytes:

@@ -11,15 +11,17 @@ from uuid import UUID
 from router.events import (
     CE_ID,
     LGSP_REASON,
+    OWNER_CONFLICT,
     ROUTER,
     Header,
     Message,
     header,
     input_topic_of,
+    is_document,
     key_of,
     topic_of,
 )
-from router.ingress.envelope import Draft, event_id, faulty, is_document, owner_hash, tied, untied
+from router.ingress.envelope import Draft, event_id, faulty, owner_hash, tied, untied
 from router.ledger import identity as table
 from router.ledger.known import Known
 from router.ledger.rows import Body
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 MINTING: Final = frozenset({DOSSIER_CODE, DOCUMENT_ID})
 WAITING_LEASE: Final = "waiting"
-OWNER_CONFLICT: Final = "owner_conflict"
 UNKNOWN_DOSSIER: Final = "unknown_dossier"
 
 

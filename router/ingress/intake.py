@@ -18,6 +18,7 @@ from router.errors import BadRequest, BusError, LedgerError, NotReceived, Publis
 from router.events import Message, TopicPartition, partition_of
 from router.ingress.envelope import Draft, Encode, drafts_of, unreadable_drafts
 from router.ingress.identity import Outgoing, Sender, Windows, identify
+from router.ingress.loops import Loops
 from router.ports import Bus, Clock, Ledger, Publisher
 from router.sdk.inbound import Emission, Unreadable
 from router.sdk.manifest import Manifest
@@ -72,10 +73,18 @@ class Intake:
     """What all inbound sides of a process hand their emissions to. ``received`` counts emissions made durable."""
 
     def __init__(
-        self, bus: Bus, ledger: Ledger, clock: Clock, encode: Encode, *, partitions: int, owner_key: bytes
+        self,
+        bus: Bus,
+        ledger: Ledger,
+        clock: Clock,
+        encode: Encode,
+        *,
+        partitions: int,
+        owner_key: bytes,
+        loops: Loops | None = None,
     ) -> None:
         self._bus, self._ledger, self._clock, self._encode = bus, ledger, clock, encode
-        self._partitions, self._owner_key = partitions, owner_key
+        self._partitions, self._owner_key, self._loops = partitions, owner_key, loops
         self._publisher: Publisher | None = None
         self._queue: deque[Submission] = deque()
         self._draining: asyncio.Task[None] | None = None
@@ -93,12 +102,13 @@ class Intake:
         traceparent: str = "",
     ) -> None:
         """Make emissions durable, in order, and then what cannot be read, as dead letters. Repetitions go on under the
-        same id and are recognised at acceptance.
+        same id and are recognised at acceptance. A document that has passed here before is dropped with an alert.
 
         Raises ``BadRequest`` for what cannot be stored, ``TooLarge`` for a payload that a claim check should carry,
         ``NotReceived`` when bus or ledger cannot take it now: then some of it may be durable, and all is to be sent
         again.
         """
+        emissions = await self._first_time_here(source, emissions)
         if not emissions and not unreadable:
             return
         drafts = [*drafts_of(emissions, self._encode), *unreadable_drafts(unreadable)]
@@ -121,6 +131,14 @@ class Intake:
         if self._publisher is not None:
             await self._publisher.close()
             self._publisher = None
+
+    async def _first_time_here(self, source: str, emissions: Sequence[Emission]) -> Sequence[Emission]:
+        if self._loops is None:
+            return emissions
+        try:
+            return await self._loops.turn_back(source, emissions)
+        except LedgerError:
+            raise not_now() from None
 
     async def _drain(self) -> None:
         while parts := self._next_slice():

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum, auto
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from router.errors import StalePosition
-from router.events import ROUTER
+from router.events import ROUTER, is_document
 from router.framing import pack
 from router.ledger.bulk import insert_many, run_many
 from router.ledger.faults import refuse_nul, to_json
+from router.ledger.identity import pin_classes
 from router.ledger.rows import FINISHED, Accepted, Arrival, Body, Failure, Shard, State, Verdict
 from router.ledger.tables import body, conflict, delivery, seen, shard
 from router.ledger.upsert import insert_new
 
 MONTH: Final = 30 * 86_400 * 1_000_000  # µs; ``seen`` is cut by it
 MANY: Final = 500  # values in one IN list
+
+_OF_DOSSIERS: Final = ("dossier.", "land.", "tax.", "payment.")
 
 _SEEN: Final = ("shard", "identity", "digest", "seq", "month")
 _NEW: Final = (
@@ -50,13 +53,14 @@ def accept(
     Raises ``StalePosition`` when the stored position is not ``place.position``, ``RowRefused`` for a text that cannot
     be stored.
     """
+    arrivals = _classed(conn, arrivals)
     stored = conn.execute(_PLACE, {"place": place.id}).one()
     if stored.position != place.position:
         raise _stale(place)
     first, month = stored.next_seq, now // MONTH
     new = list(enumerate(arrivals, first))
     if _claimed(conn, place.id, new, month):  # as nearly always: nothing of it came before
-        made = [Accepted(Verdict.NEW, seq) for seq, _ in new]
+        made = [Accepted(Verdict.NEW, seq, arrival.urgent) for seq, arrival in new]
     else:
         new, made = _sorted_out(conn, place, arrivals, first, now)
         _claimed(conn, place.id, new, month)
@@ -67,6 +71,23 @@ def accept(
     if moved.rowcount != 1:
         raise _stale(place)
     return made
+
+
+def _classed(conn: Connection, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    """The arrivals in the class of their key, whatever their own header says: a lane in two classes would be two lanes.
+
+    Ingress has fixed it for what came through it; another producer's document is fixed by the first event accepted
+    anywhere. What is plainly about a dossier and claims nothing is not looked up.
+    """
+    doubtful = [arrival for arrival in arrivals if arrival.urgent or not arrival.event_type.startswith(_OF_DOSSIERS)]
+    if not doubtful:
+        return arrivals
+    firsts: dict[bytes, bool] = {}
+    for arrival in doubtful:
+        if is_document(arrival.event_type):
+            firsts.setdefault(arrival.key, arrival.urgent)
+    urgent = pin_classes(conn, firsts, {arrival.key for arrival in doubtful})
+    return [replace(a, urgent=a.key in urgent) if a.urgent != (a.key in urgent) else a for a in arrivals]
 
 
 def body_row(shard_id: int, seq: int, edition: int, content: Body, now: int) -> dict[str, Any]:
@@ -111,7 +132,7 @@ def _sorted_out(
             seq = first + len(new)
             known[arrival.identity] = (seq, arrival.digest)
             new.append((seq, arrival))
-            verdict = Accepted(Verdict.NEW, seq)
+            verdict = Accepted(Verdict.NEW, seq, arrival.urgent)
         made.append(verdict)
     return new, made
 

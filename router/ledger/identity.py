@@ -6,7 +6,7 @@ person; nothing is ever merged by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -184,6 +184,15 @@ def pin_urgent(conn: Connection, key: UUID, urgent: bool) -> bool:
     """The class of a document, fixed by its first event."""
     insert_new(conn, pinned, [{"key": key.bytes, "urgent": urgent}])
     return bool(conn.execute(select(pinned.c.urgent).where(pinned.c.key == key.bytes)).scalar_one())
+
+
+def pin_classes(conn: Connection, firsts: Mapping[bytes, bool], keys: Collection[bytes]) -> frozenset[bytes]:
+    """Fix the class of documents that have none yet, by key; which of ``keys`` are urgent."""
+    known = select(pinned.c.key).where(among(conn, pinned.c.key, list(firsts)))
+    there = {bytes(key) for key in conn.execute(known).scalars()} if firsts else set()
+    # In one order for all processes: two that pin the same documents must not wait for each other.
+    insert_new(conn, pinned, [{"key": key, "urgent": firsts[key]} for key in sorted(firsts) if key not in there])
+    return urgent_among(conn, keys)
 
 
 def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:

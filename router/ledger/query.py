@@ -14,7 +14,7 @@ from uuid import UUID
 from msgpack import packb
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
-from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, ROUTER
+from router.events import CE_ADDRESSED_TO, CE_PROCEDURE, OWNER_CONFLICT, ROUTER
 from router.ledger.rows import Delivery, Shard
 from router.ledger.store import delivery_of, shards
 from router.ledger.tables import (
@@ -292,7 +292,7 @@ def unsettled(conn: Connection) -> tuple[int, int]:
 def owner_conflicts(conn: Connection) -> int:
     """How many dead letters wait because their code belongs to another owner."""
     places = {place.id: place for place in shards(conn)}
-    wanted = _dead(DeadFilter(recipient=ROUTER, reason="owner_conflict"), places).subquery()
+    wanted = _dead(DeadFilter(recipient=ROUTER, reason=OWNER_CONFLICT), places).subquery()
     return int(conn.execute(select(func.count()).select_from(wanted)).scalar_one())
 
 

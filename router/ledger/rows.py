@@ -108,10 +108,11 @@ class Verdict(StrEnum):
 
 
 class Accepted(NamedTuple):
-    """Verdict on an arrival, and its ``seq`` (of the reopened row; 0 when repeated or in conflict)."""
+    """Verdict on an arrival, its ``seq`` (of the reopened row; 0 when repeated or in conflict) and its lane's class."""
 
     verdict: Verdict
     seq: int
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

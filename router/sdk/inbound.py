@@ -30,7 +30,8 @@ class Emission:
     to notice the same code with another owner. ``identity`` is the partner's own identity of the message (message id;
     file hash with the line's own identity; code + status + time); empty where the partner gives none.
     ``original`` are the partner's own bytes of this message (or of the line), by which repetitions are told from
-    conflicts. ``references`` are further numbers that from now on mean the same dossier.
+    conflicts. ``references`` are further numbers that from now on mean the same dossier. ``passed`` are the systems a
+    document has passed after its sender, by the OrganIds of its trace header.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Emission:
     urgent: bool = False
     correlation_id: str = ""
     causation_id: str = ""
+    passed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

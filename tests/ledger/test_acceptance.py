@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.errors import RowRefused, StalePosition
 from router.events import ROUTER
-from router.ledger import query, store
+from router.ledger import identity, query, store
 from router.ledger.rows import Accepted, Body, State, Verdict
 from tests.ledger.harness import (
     HEADERS,
@@ -46,9 +48,9 @@ async def test_registering_again_leaves_shards_where_they_stand(ledger):
 
 
 async def test_new_arrivals_are_stored_whole_in_the_order_given(ledger):
-    first = arrival(7, urgent=True)
+    first = arrival(7, urgent=True, event_type="document.sent")
     second = arrival(8, key=key("B"), event_type="dossier.progressed", subject="H39.16-250616-0002")
-    assert await accept(ledger, first, second) == [Accepted(Verdict.NEW, 1), Accepted(Verdict.NEW, 2)]
+    assert await accept(ledger, first, second) == [Accepted(Verdict.NEW, 1, True), Accepted(Verdict.NEW, 2)]
     stored = await delivery(ledger, 2)
     assert (stored.key, stored.state, stored.version, stored.urgent) == (key("B"), State.WAITING, 1, False)
     assert (stored.source, stored.event_id, stored.event_type) == (second.source, "event-8", "dossier.progressed")
@@ -240,3 +242,46 @@ async def test_however_a_stream_is_cut_into_runs_the_verdicts_are_the_same(runs)
                 offset += 1
             assert await accept(ledger, *arrivals) == expected
         assert (await shard(ledger)).position == offset
+
+
+# Classes: a lane has one, whatever the headers of its events say
+
+
+def letter(number, *, urgent, event_type="document.sent"):
+    return arrival(number, key=key("letter"), urgent=urgent, event_type=event_type)
+
+
+async def classes(ledger, count, recipient=RECIPIENT):
+    return [(await delivery(ledger, seq, recipient=recipient)).urgent for seq in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "one by one"])
+async def test_a_document_that_comes_in_two_classes_keeps_that_of_its_first_event(ledger, first, together):
+    events = [letter(0, urgent=first), letter(1, urgent=not first), letter(2, urgent=first)]
+    made = []
+    for batch in [events] if together else [[event] for event in events]:
+        made += await accept(ledger, *batch)
+    assert made == [Accepted(Verdict.NEW, seq, first) for seq in (1, 2, 3)]
+    assert await classes(ledger, 3) == [first] * 3
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+async def test_a_class_that_ingress_has_fixed_counts_from_the_first_event_on(ledger, pinned):
+    await ledger.write(lambda conn: identity.pin_urgent(conn, UUID(bytes=key("letter")), pinned))
+    await accept(ledger, letter(0, urgent=not pinned), letter(1, urgent=pinned))
+    assert await classes(ledger, 2) == [pinned] * 2
+
+
+async def test_a_document_has_one_class_at_all_its_recipients(ledger):
+    await ledger.write(lambda conn: store.register_shards(conn, "one-stop-h39", 1))
+    await accept(ledger, letter(0, urgent=True))
+    await accept(ledger, letter(0, urgent=False), recipient="one-stop-h39")
+    assert await classes(ledger, 1, "one-stop-h39") == [True]
+
+
+async def test_what_belongs_to_a_document_goes_in_its_class_and_a_dossier_is_never_urgent(ledger):
+    reply = letter(1, urgent=False, event_type="delivery.rejected")
+    dossiers = [arrival(number, key=key("A"), urgent=number == 2) for number in (2, 3)]
+    await accept(ledger, letter(0, urgent=True), reply, *dossiers)
+    assert await classes(ledger, 4) == [True, True, False, False]

@@ -104,6 +104,11 @@ class Document(Record):
     attachments: tuple[Attachment, ...] = ()
     original: Attachment | None = None
 
+    def passed(self) -> tuple[str, ...]:
+        """The OrganIds of the systems it passed, oldest first, without the entry that its sender begins with."""
+        organs = tuple(trace.organ_id for trace in self.traces)
+        return organs[1:] if organs[:1] == (self.sender.organ_id,) else organs
+
 
 class DocumentStatus(Record):
     """A status message of a document (edXML status)."""

@@ -129,6 +129,7 @@ class ExpectedEmission(Strict):
     addressed_to: str | None = None
     urgent: bool = False
     references: tuple[tuple[str, str], ...] = ()
+    passed: tuple[str, ...] = ()
 
 
 class Inbound(Strict):
@@ -183,6 +184,7 @@ def seen(emission: Emission, expected: ExpectedEmission) -> ExpectedEmission:
         addressed_to=emission.addressed_to if expected.addressed_to is not None else None,
         urgent=emission.urgent,
         references=_pairs(emission),
+        passed=tuple(emission.passed),
     )
 
 
