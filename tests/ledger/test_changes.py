@@ -134,7 +134,9 @@ async def test_an_edit_stands_beside_the_original_and_goes_out_instead(ledger):
 @pytest.mark.parametrize("window", [2, 20_000])
 async def test_a_walk_gives_the_unfinished_of_one_class_in_pages(ledger, window, monkeypatch):
     monkeypatch.setattr(store, "WINDOW", window)
-    await accept(ledger, *(arrival(n, urgent=n % 2 == 0) for n in range(10)))
+    classes = {False: key("ordinary"), True: key("urgent")}
+    every = (arrival(n, key=classes[n % 2 == 0], urgent=n % 2 == 0, event_type="document.sent") for n in range(10))
+    await accept(ledger, *every)
     for seq, state in ((2, State.DELIVERED), (4, State.DEAD), (6, State.UNCERTAIN), (8, State.CALLING)):
         await change(ledger, seq, state)
     place = await shard(ledger)
