@@ -70,7 +70,7 @@ RECEIVED: Final = Layout(
                 Column("without_due", "Chưa có hạn"),
             ),
         ),
-        ("", (Column("closed", "Từ chối, rút"),)),
+        ("", (Column("closed", "Kết thúc khác"),)),
         (
             "Hình thức tiếp nhận",
             (Column("online", "Trực tuyến"), Column("counter", "Trực tiếp"), Column("postal", "Bưu chính")),
@@ -82,7 +82,7 @@ RECEIVED: Final = Layout(
         Bar("pending", "Đang giải quyết", "#b9c6d0"),
         Bar("pending_overdue", "Đang giải quyết, quá hạn", "#e0a030"),
         Bar("waiting_supplement", "Chờ bổ sung", "#c9b8e0"),
-        Bar("closed", "Từ chối, rút", "#8a8f94"),
+        Bar("closed", "Kết thúc khác", "#8a8f94"),
     ),
     whole="received",
 )
@@ -105,7 +105,7 @@ NATIONAL: Final = Layout(
         ),
         ("Số hồ sơ đã giải quyết", (Column("solved", "Tổng số"), *_ENDS)),
         ("Tỷ lệ giải quyết, %", _SHARES),
-        ("", (Column("closed", "Từ chối, rút"),)),
+        ("", (Column("closed", "Kết thúc khác"),)),
         (
             "Số hồ sơ đang giải quyết",
             (
@@ -123,7 +123,7 @@ NATIONAL: Final = Layout(
         Bar("open_in_time", "Đang giải quyết, trong hạn", "#b9c6d0"),
         Bar("open_overdue", "Đang giải quyết, quá hạn", "#e0a030"),
         Bar("open_supplement", "Chờ bổ sung", "#c9b8e0"),
-        Bar("closed", "Từ chối, rút", "#8a8f94"),
+        Bar("closed", "Kết thúc khác", "#8a8f94"),
     ),
     whole="concerned",
 )
