@@ -150,5 +150,5 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
             registry = (await current_routes(settings, clock, ledger)).registry
             local[PROCEDURES] = build_procedures(settings, clock, ledger, codec, lambda: registry)
         configured, check = {*settings.recipients, *locals_of(settings)}, partial(checked, codec)
-        desk_of = partial(Operations, ledger, clock, lock, check, lease_seconds=length, configured=configured)
-        return await question(desk_of(local=local))
+        operations = Operations(ledger, clock, lock, check, lease_seconds=length, configured=configured, local=local)
+        return await question(operations)

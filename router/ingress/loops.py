@@ -31,8 +31,14 @@ class Loops:
         """The emissions that have not passed here yet. Raises ``LedgerError`` when the alert cannot be stored: then
         nothing may be dropped.
         """
-        fresh = [each for each in emissions if not self._was_here(each)]
-        for document in dict.fromkeys(each.subject.value for each in emissions if self._was_here(each)):
+        fresh: list[Emission] = []
+        again: dict[str, None] = {}  # documents, each once, in their order
+        for each in emissions:
+            if self._was_here(each):
+                again[each.subject.value] = None
+            else:
+                fresh.append(each)
+        for document in again:
             detail = f"{document} has passed here before: dropped"
             self._told(ALERT, source, detail)
             raising = partial(alerts.raise_alert, name=ALERT, subject=source, detail=detail, now=self._clock.now())

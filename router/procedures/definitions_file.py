@@ -68,8 +68,9 @@ def _read(text: str, file: str) -> tuple[dict[tuple[str, ...], int], Definition 
     try:
         if len(text) > LARGEST:
             raise ConfigError("is too large", file=file, expected=f"at most {LARGEST:,} characters")
-        lines = dict(_lines(_composed(text), ()))
-        values = yaml.load(text, Loader=_Strict)
+        root = _composed(text)
+        lines = dict(_lines(root, ())) if root is not None else {}
+        values = _Strict("").construct_document(root) if root is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""
@@ -91,9 +92,10 @@ _OPENS: Final = (
 _CLOSES: Final = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
-def _composed(text: str) -> yaml.Node:
-    """The document's nodes. Anchors and aliases are refused: they can make a small file endless. So is what is nested
-    deeply, before anything recursive reads it: libyaml, ten times as fast as YAML in Python, would end the process.
+def _composed(text: str) -> yaml.Node | None:
+    """The document's root; none if it is empty. Anchors and aliases are refused: they can make a small file endless. So
+    is what is nested deeply, before anything recursive reads it: libyaml, ten times as fast as Python, would end
+    the process.
     """
     depth = 0
     for token in yaml.scan(text, Loader=yaml.CSafeLoader):
@@ -103,7 +105,7 @@ def _composed(text: str) -> yaml.Node:
         if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
             raise yaml.MarkedYAMLError(problem="`&` and `*` are not used here: write it out, or quote the text",
                                        problem_mark=token.start_mark)  # fmt: skip
-    return yaml.compose(text, Loader=yaml.CSafeLoader) or yaml.ScalarNode("", "")
+    return yaml.compose(text, Loader=yaml.CSafeLoader)
 
 
 class _Strict(yaml.CSafeLoader):

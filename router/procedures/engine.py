@@ -325,15 +325,10 @@ class _Run:
             if child is not None and copies.newly_held(copies.child_of(before, key), event):
                 self._spare(child.organ, organ)
             self._to_parent(event.type, str(event.facts["name"]), organ)
-        graph = self._graph(min(event.occurred_at, self.now))
-        fit, taken = graph.look(event, graph.scope(self._scope()))
-        if fit is Fit.EARLY and event.type not in self.definition.noted:
-            self._tell_children()
+        may_wait = event.type not in self.definition.noted
+        fit = self._follow(event, may_wait=may_wait)
+        if fit is Fit.EARLY and may_wait:
             return Verdict.EARLY, MISSING
-        if fit is Fit.TAKEN:
-            graph.take(taken, event, graph.scope(self._scope()))
-        self._settle(graph, event)
-        self._clocks(min(event.occurred_at, self.now))
         return (Verdict.APPLIED if news or fit is Fit.TAKEN else Verdict.NOTED), ""
 
     def _begun(self) -> bool:
@@ -346,14 +341,26 @@ class _Run:
         and those that will be.
         """
         before = self.instance
-        graph = self._graph(min(event.occurred_at, self.now))
-        fit, taken = graph.look(event, graph.scope(self._scope()))
         self.instance = copies.recalled(before, str(event.facts.get("organ") or ""))
-        if fit is Fit.TAKEN:
-            graph.take(taken, event, graph.scope(self._scope()))
-        self._settle(graph, event)
-        self._clocks(min(event.occurred_at, self.now))
+        fit = self._follow(event, may_wait=False)
         return (Verdict.APPLIED if fit is Fit.TAKEN or self.instance != before else Verdict.NOTED), ""
+
+    def _follow(self, event: Event, *, may_wait: bool) -> Fit:
+        """Take the edges that another instance's word opens, and all that follows; nothing if it ``may_wait`` and came
+        early.
+        """
+        at = min(event.occurred_at, self.now)
+        graph = self._graph(at)
+        scope = graph.scope(self._scope())
+        fit, taken = graph.look(event, scope)
+        if fit is Fit.EARLY and may_wait:
+            self._tell_children()
+            return fit
+        if fit is Fit.TAKEN:
+            graph.take(taken, event, scope)
+        self._settle(graph, event)
+        self._clocks(at)
+        return fit
 
     def _tell_children(self) -> None:
         self.instance, told = copies.tell(self.instance)

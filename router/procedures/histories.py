@@ -19,6 +19,7 @@ from router.procedures.effects import Emit, Step
 from router.procedures.engine import opened, step
 from router.procedures.instance import Due, Event, Instance
 from router.procedures.library import Library
+from router.procedures.recount import CALENDAR
 
 Effects = Mapping[str, Sequence[str]]
 
@@ -140,7 +141,9 @@ def _at_the_end(history: History, now: Played) -> Iterator[Difference]:
     before, after = _refunds(history.after), _refunds(now.instance)
     if before != after:
         yield Difference(history.name, -1, "refunds", "", _only(before, after), _only(after, before))
-    recounted = [move for move in (*history.after.due.whole, *history.after.due.agency) if "calendar" in move.why]
+    recounted = [
+        move for move in (*history.after.due.whole, *history.after.due.agency) if move.why.startswith(CALENDAR)
+    ]
     was, is_now = _moves(Due(), history.after.due), _moves(Due(), now.instance.due)
     if was != is_now and not recounted:  # an order of recalculation stands in no log
         yield Difference(history.name, -1, "moves", "", _only(was, is_now), _only(is_now, was))

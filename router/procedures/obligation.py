@@ -177,7 +177,7 @@ def balance(finance: Finance) -> Balance:
     payments = finance.payments
     return Balance(
         received=sum(p.amount for p in payments),
-        allocated=sum(map(_allocated, payments)),
+        allocated=sum(map(allocated_of, payments)),
         refunded=sum(p.refunded for p in payments),
         suspended=sum(p.suspended for p in payments),
         fees=sum(p.fee for p in payments),
@@ -185,7 +185,7 @@ def balance(finance: Finance) -> Balance:
         odd=tuple(
             p.reference
             for p in payments
-            if p.amount != _allocated(p) + p.refunded + p.suspended + p.fee + carried_of(p)
+            if p.amount != allocated_of(p) + p.refunded + p.suspended + p.fee + carried_of(p)
         ),
     )
 
@@ -195,5 +195,6 @@ def carried_of(payment: Payment) -> int:
     return sum(amount for _, amount in payment.carried)
 
 
-def _allocated(payment: Payment) -> int:
+def allocated_of(payment: Payment) -> int:
+    """What of a payment went to notices."""
     return sum(amount for _, amount in payment.allocated)

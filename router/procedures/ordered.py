@@ -61,17 +61,18 @@ def _send(
     conn: Connection, shard: Shard, order: Order, key: bytes, instance: Instance, made: Step,
     encode: Callable[[str, Mapping[str, Any]], bytes], at: int,
 ) -> None:  # fmt: skip
+    if not made.emissions:
+        return
     code, procedure = instance.dossier.code, instance.dossier.procedure
     headers = [(CE_DOSSIER, str(UUID(bytes=key)).encode()), (CE_PROCEDURE, procedure.encode())]
     origin = Origin(key, code, ("order", order.id), derived_id("order", order.id), headers)
-    urgent = identity.urgent_among(conn, {emissions.target_of(origin, emit) for emit in made.emissions} or {key})
+    urgent = identity.urgent_among(conn, {emissions.target_of(origin, emit) for emit in made.emissions})
     when = datetime.fromtimestamp(at / 1e6, UTC)
     sent = [
         emissions.emitted(shard, origin, number, emit, encode, when, urgent)
         for number, emit in enumerate(made.emissions)
     ]
-    if sent:
-        outbox.add(conn, shard.lease, sent)
+    outbox.add(conn, shard.lease, sent)
 
 
 def _said(made: Step, facts: Mapping[str, Any]) -> str:

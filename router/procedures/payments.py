@@ -20,6 +20,7 @@ from router.procedures.obligation import (
     Payment,
     Refund,
     Settled,
+    allocated_of,
     carried_of,
 )
 from router.procedures.takeover import taken_over
@@ -121,7 +122,7 @@ def _with(finance: Finance, payment: Payment) -> Finance:
 
 def _unplaced(payment: Payment) -> int:
     """What of a payment has no place yet."""
-    placed = sum(amount for _, amount in payment.allocated) + carried_of(payment)
+    placed = allocated_of(payment) + carried_of(payment)
     return payment.amount - placed - payment.refunded - payment.suspended - payment.fee
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from router.events import CE_ADDRESSED_TO, CE_TIME, text_header
+from router.events import CE_ADDRESSED_TO, CE_TIME, is_document, text_header
 from router.ledger.local import LocalWork
 from router.ledger.rows import Shard
 from router.procedures import dues
@@ -43,7 +43,7 @@ def pinned(
     day = dues.day_of(int(event.facts.get("accepted_at") or min(event.occurred_at, now)))
     signal = event.type.startswith("procedure.")
     by = library.subject_of(str(event.facts.get("definition", ""))) if signal else ""
-    if known is None and (event.type.startswith("document.") or by == "document"):
+    if known is None and (is_document(event.type) or by == "document"):
         definition = library.for_document(day)
     else:
         stated = event.facts.get("procedure") or (before.dossier.procedure if before else "")

@@ -110,6 +110,13 @@ class Desk:
         return await self.ledger.read(lambda conn: conn.execute(select(table)).all())
 
 
+async def count_again(desk: Desk, later: Desk, why: str) -> None:
+    """The order to count due dates again, carried out by ``later``, which has another calendar."""
+    shard = await later.shard()
+    order = Order("x", Verb.RECALCULATE, "an", why, args={"partitions": PARTITIONS})
+    await desk.ledger.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+
+
 def snapshot(status: str, **more: Any) -> dict[str, Any]:
     return {
         "code": CODE, "procedure": "1.012783", "agency": "H39.16", "status": status, "raw_status": "2",
@@ -245,10 +252,7 @@ async def test_timers_that_become_earlier_by_a_new_calendar_are_rewritten(bare: 
     (before,) = [each for each in await desk.rows(timer) if each.name == "overdue"]
     file = tmp_path / "days.yaml"
     file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-16, kind: makeup_work, why: làm bù}]", "utf-8")
-    later = Desk(bare, load_calendar("vn", file))
-    shard = await later.shard()
-    order = Order("x", Verb.RECALCULATE, "an", "làm bù", args={"partitions": PARTITIONS})
-    await bare.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+    await count_again(desk, Desk(bare, load_calendar("vn", file)), "làm bù")
     (after,) = [each for each in await desk.rows(timer) if each.name == "overdue"]
     assert (after.name, before.due - after.due) == ("overdue", 24 * 3_600_000_000)
     assert after.version == 2
@@ -272,10 +276,7 @@ async def test_money_waiting_at_an_ended_dossier_is_given_up_by_the_new_calendar
     (before,) = await desk.rows(timer)
     file = tmp_path / "days.yaml"
     file.write_text("jurisdiction: vn\ndays: [{day: 2025-08-15, kind: off, why: hoán đổi}]", "utf-8")
-    later = Desk(bare, load_calendar("vn", file))
-    shard = await later.shard()
-    order = Order("x", Verb.RECALCULATE, "an", "hoán đổi", args={"partitions": PARTITIONS})
-    await bare.write(lambda conn: later.recipient.order(conn, shard, order, micros(desk.clock.at)))
+    await count_again(desk, Desk(bare, load_calendar("vn", file)), "hoán đổi")
     (after,) = await desk.rows(timer)
     assert (after.name, after.due - before.due) == (before.name, 24 * 3_600_000_000)
 
