@@ -14,12 +14,20 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def busy_seconds() -> float:
+    """CPU seconds that all processors of this machine have worked since it started, whoever let them."""
+    first = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _waiting, *rest = map(int, first)
+    return (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")  # guests are in user already
+
+
 @dataclass
 class Meter:
     """Samples of (share of the work done, resident MB), and the clocks since the start."""
 
     started: float = field(default_factory=time.perf_counter)
     cpu_started: float = field(default_factory=time.process_time)
+    busy_started: float = field(default_factory=busy_seconds)
     samples: list[tuple[float, float]] = field(default_factory=list)
 
     def sample(self, share: float) -> None:
@@ -35,6 +43,12 @@ class Meter:
     def cpu(self) -> float:
         """CPU seconds of this process."""
         return time.process_time() - self.cpu_started
+
+    def others(self, events: int) -> str:
+        """What all other processes took meanwhile (broker, database, kernel), and how full the processors were."""
+        busy = busy_seconds() - self.busy_started
+        full = busy / self.seconds / (os.cpu_count() or 1)
+        return f"{(busy - self.cpu) * 1e6 / events:.1f} CPU-µs an event in all others, processors {full:.0%} busy"
 
     def memory(self) -> str:
         """Peak, and the last half's peak against the first half's."""

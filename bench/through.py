@@ -120,13 +120,13 @@ async def measure(settings: Settings, events: int, bootstrap: str) -> None:
         while partner.taken < events and not running.done():
             meter.sample(partner.taken / events)
             await asyncio.sleep(0.05)
-        seconds, cpu = meter.seconds, meter.cpu
+        seconds, cpu, others = meter.seconds, meter.cpu, meter.others(events)
     print(f"CPU-seconds per million by stage: {stages.table(events)}")
     await check(service, events)
     service.stop()
     await running
     tally, made = service.delivery.tally, Figures(events, seconds, cpu)
-    print(f"delivered: {made.rate:,.0f} events/s, {made.cpu_per_million:.1f} CPU-µs an event in this process")
+    print(f"delivered: {made.rate:,.0f} events/s, {made.cpu_per_million:.1f} CPU-µs an event in this process; {others}")
     speed, dearer = made.rate / bare.rate, made.cpu_per_million / bare.cpu_per_million
     print(f"ratio to the bare loop: {speed:.2f} of its speed, {dearer:.1f} times its CPU")
     print(f"{tally.commits:,} commits, {tally.rows / tally.commits:.0f} rows each; {meter.memory()}")
