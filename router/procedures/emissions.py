@@ -35,6 +35,7 @@ from router.ledger.instances import DueTimer
 from router.ledger.local import LocalWork
 from router.ledger.rows import Body, Emission, Shard
 from router.procedures.effects import Emit, Refused
+from router.procedures.signals import TIMER_DUE
 
 SOURCE: Final = "procedures"
 ILLEGAL: Final = "illegal_transition"
@@ -98,7 +99,7 @@ def target_of(origin: Origin, emit: Emit) -> bytes:
 def timer_event(timer: DueTimer, payload: bytes, at: datetime, *, urgent: bool) -> Emission:
     """A timer that came due, as an event on its instance's key and of its class."""
     own_id = derived_id("timer", timer.key.hex(), timer.name, timer.version, timer.due)
-    headers = [*_head(own_id, "procedure.timer_due", "", at), *_class(urgent)]
+    headers = [*_head(own_id, TIMER_DUE, "", at), *_class(urgent)]
     return Emission(topic_of(SOURCE), -1, timer.key, payload, headers)
 
 

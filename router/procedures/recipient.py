@@ -17,13 +17,14 @@ from router.procedures import dues, emissions
 from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Refused, Step
-from router.procedures.engine import TIMER_DUE, step
+from router.procedures.engine import step
 from router.procedures.instance import Instance
 from router.procedures.library import Library, Used
 from router.procedures.ordered import decide
 from router.procedures.raised import tell
 from router.procedures.recalculation import recalculate
 from router.procedures.rows import changes_of, instance_of
+from router.procedures.signals import TIMER_DUE
 from router.procedures.stimulus import event_of, pinned
 from router.procedures.timetable import standing
 

@@ -17,6 +17,7 @@ from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE
 
 COMPENSATION: Final = "procedure.compensation_requested"
 RECALL: Final = "procedure.recall_requested"
+TIMER_DUE: Final = "procedure.timer_due"
 
 
 def key_of_document(document_id: str) -> str:

@@ -30,6 +30,11 @@ class Status(IntEnum):
 TERMINAL: Final = frozenset({Status.NOT_ACCEPTED, Status.WITHDRAWN, Status.RESULT_RETURNED})
 PAUSED: Final = frozenset({Status.SUPPLEMENT_REQUESTED, Status.FINANCIAL_OBLIGATION, Status.STOPPED})
 DONE: Final = frozenset({Status.RESULT_READY, Status.RESULT_RETURNED})
+RESULTS: Final = DONE | TERMINAL
+#: Ends without a result by status, and what they are called where money is given back.
+GIVES_BACK: Final = {Status.NOT_ACCEPTED: "refused", Status.WITHDRAWN: "withdrawn"}
+#: The state of the end that a terminal status leads to when no edge speaks of it.
+END_OF: Final = {**GIVES_BACK, Status.RESULT_RETURNED: "returned"}
 
 
 @cache

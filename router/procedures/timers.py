@@ -9,6 +9,7 @@ from router.ledger import identity, instances, outbox, store
 from router.ledger.rows import Lease
 from router.ports import Clock, Ledger
 from router.procedures import dues, emissions
+from router.procedures.signals import TIMER_DUE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -72,4 +73,4 @@ class TimerSweep:
             "text": None,
             "stated_at": self._clock.business(),
         }
-        return self._encode("procedure.timer_due", record)
+        return self._encode(TIMER_DUE, record)

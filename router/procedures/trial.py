@@ -17,8 +17,9 @@ from router.errors import ConfigError
 from router.procedures.definition import Definition, Duration
 from router.procedures.dues import VIETNAM, Clockwork, agency_due, due_at, micros
 from router.procedures.effects import Step
-from router.procedures.engine import TIMER_DUE, opened, step
+from router.procedures.engine import opened, step
 from router.procedures.instance import Event, Instance
+from router.procedures.signals import TIMER_DUE
 from router.procedures.timetable import timers
 from router.procedures.vocabulary import event_types, facts_told
 

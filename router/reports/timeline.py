@@ -18,9 +18,9 @@ from router.ledger.query import Named
 from router.ledger.rows import State
 from router.masking import mask
 from router.procedures.dues import local
-from router.procedures.engine import TIMER_DUE
 from router.procedures.instance import Instance, Move
 from router.procedures.recipient import PROCEDURES
+from router.procedures.signals import TIMER_DUE
 from router.reports.words import said
 
 Facts = Mapping[str, Any]

@@ -16,9 +16,9 @@ from router.ledger import instances, store
 from router.ledger.local import LocalWork
 from router.ledger.procedure_tables import instance_event, timer
 from router.ledger.tables import body, delivery
-from router.procedures.engine import TIMER_DUE
 from router.procedures.recipient import PROCEDURES
 from router.procedures.rows import instance_of
+from router.procedures.signals import TIMER_DUE
 from router.simulation.history import History, Row, Violation, check
 from router.simulation.runs import Judge, Judgement, Line, Run, misplaced
 from router.simulation.world import CLASSES, SENT_TO, SOURCE, World

@@ -16,11 +16,12 @@ from router.procedures.definition import Definition, Kind
 from router.procedures.dues import Clockwork, due_at
 from router.procedures.effects import Step
 from router.procedures.emissions import SOURCE as PROCEDURES
-from router.procedures.engine import TIMER_DUE, step
+from router.procedures.engine import step
 from router.procedures.instance import Event, Instance
 from router.procedures.library import Library
 from router.procedures.obligation import balance
 from router.procedures.recount import CALENDAR
+from router.procedures.signals import TIMER_DUE
 from router.procedures.stimulus import event_of, pinned
 from router.procedures.timetable import timers
 from router.simulation.history import Violation

@@ -12,8 +12,9 @@ from router.procedures.definition import Definition
 from router.procedures.definitions_file import shipped_definitions
 from router.procedures.dues import Clockwork, local, micros
 from router.procedures.effects import Alert, Emit, Refused
-from router.procedures.engine import TIMER_DUE, opened, step
+from router.procedures.engine import opened, step
 from router.procedures.instance import Event, Instance, LogLine, from_json, to_json
+from router.procedures.signals import TIMER_DUE
 from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 from router.sdk.dates import VIETNAM

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from router.procedures import engine
 from router.procedures.dues import local
-from router.procedures.engine import MOST_EARLY, TOO_MANY, _Run
+from router.procedures.engine import MOST_EARLY, TOO_MANY
 from router.procedures.verdict import Verdict
 from tests.procedures.story import Story
 from tests.procedures.test_land_transfer import accepted, noticed, paid
@@ -82,8 +83,8 @@ def test_a_notice_that_is_repeated_is_noted() -> None:
 
 def test_what_waits_is_bounded_and_judging_it_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
-    judge = _Run._judge
-    monkeypatch.setattr(_Run, "_judge", lambda run, event: judged.append(event.id) or judge(run, event))
+    judge = engine._judge
+    monkeypatch.setattr(engine, "_judge", lambda work, event: judged.append(event.id) or judge(work, event))
     story = accepted()
     before = len(judged)
     verdicts = [story.event("land.finished", end_state="0") for _ in range(MOST_EARLY + 5)]
