@@ -1,7 +1,6 @@
 """What operators can ask and order: the application service behind the command line and any console.
 
-Questions read the ledger. Orders are rows that the owner of the shard applies; where no owner is alive, the order is
-applied here, under the lease, and the answer says so.
+Questions read the ledger. Orders are rows that the owner of the shard applies; their answer is waited for.
 """
 
 from __future__ import annotations
@@ -9,49 +8,35 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.delivery.accept import identity_of
-from router.delivery.commit import Group, write_group
-from router.delivery.ordering import OF_LOCALS
-from router.delivery.sharing import Watch
 from router.errors import OrderRefused
-from router.events import LONGEST_VALUE, ROUTER, partition_of
-from router.ledger import alerts, audit, conflicts, leases, orders, query, recipients, registry, store
+from router.events import LONGEST_VALUE, ROUTER
+from router.ledger import alerts, audit, conflicts, dead_letters, query, recipients, registry, store
 from router.ledger.conflicts import Conflict
+from router.ledger.dead_letters import CauseGroup, DeadFilter
 from router.ledger.holds import Hold, current_holds
-from router.ledger.local import LocalRecipient
-from router.ledger.query import Backlog, CauseGroup, DeadFilter, Named
+from router.ledger.query import Backlog, Named
 from router.ledger.registry import InForce
 from router.ledger.rows import (
     Attempt,
     Body,
     Delivery,
     Order,
-    OrderResult,
     RecipientState,
     Shard,
     Verb,
     shard_lease,
 )
 from router.lock import DirectoryLock
-from router.masking import mask
+from router.placing import ANSWER_PAUSE, Answer, Placing
 from router.ports import Clock, Ledger
-from router.procedures import suspended
-from router.procedures.recipient import PROCEDURES
-from router.procedures.suspended import Waiting
 from router.replay.edits import within_limit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-ANSWER_PATIENCE: Final = 10.0
-ANSWER_PAUSE: Final = 0.05
-BEATS_UNSEEN: Final = 1.5  # lease lengths that an owner may be silent before its lease is taken
-OPERATOR: Final = "operator"
-MOST_PAYMENTS: Final = 1_000  # of one dossier
 
 
 class Status(NamedTuple):
@@ -81,20 +66,10 @@ class Shown:
     orders: list[str]
 
 
-class Answer(NamedTuple):
-    """What came of an order. ``alone``: no process was alive, it was applied here."""
-
-    id: int
-    result: OrderResult
-    alone: bool
-
-
 class Operations:
-    """``lock`` is the data directory's lock of the embedded runtime; None where leases are in the ledger alone.
-    ``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``;
-    ``lease_seconds`` tells how long a living process may be silent. The answer to an order is looked for every
-    ``answer_every`` seconds. ``configured`` are the recipients whose topics somebody reads (None: all that the ledger
-    knows).
+    """``check`` refuses a corrected body that breaks schema or contract of its event type, with ``OrderRefused``.
+    ``configured`` are the recipients whose topics somebody reads (None: all that the ledger knows). ``lock``,
+    ``lease_seconds`` and ``answer_every`` are those of ``Placing``.
     """
 
     def __init__(
@@ -107,11 +82,9 @@ class Operations:
         lease_seconds: float = 15.0,
         answer_every: float = ANSWER_PAUSE,
         configured: Collection[str] | None = None,
-        local: Mapping[str, LocalRecipient] | None = None,
     ) -> None:
-        self._ledger, self._clock, self._lock, self._check = ledger, clock, lock, check
-        self._lease_seconds, self._answer_every, self._configured = lease_seconds, answer_every, configured
-        self._local = local or {}
+        self._ledger, self._clock, self._check, self._configured = ledger, clock, check, configured
+        self._placing = Placing(ledger, clock, lock, lease_seconds=lease_seconds, answer_every=answer_every)
 
     # Questions
 
@@ -123,13 +96,13 @@ class Operations:
         """Dead letters, newest first. Raises ``OrderRefused`` for a recipient that is not known."""
         if wanted.recipient:
             await self._require_recipient(wanted.recipient, local=True)
-        return await self._ledger.read(lambda conn: query.dead(conn, wanted, limit=limit))
+        return await self._ledger.read(lambda conn: dead_letters.listed(conn, wanted, limit=limit))
 
     async def dead_groups(self, wanted: DeadFilter) -> list[CauseGroup]:
         """Dead letters by cause. Raises ``OrderRefused`` for a recipient that is not known."""
         if wanted.recipient:
             await self._require_recipient(wanted.recipient, local=True)
-        return await self._ledger.read(lambda conn: query.dead_groups(conn, wanted))
+        return await self._ledger.read(lambda conn: dead_letters.groups(conn, wanted))
 
     async def show(self, name: str) -> Shown:
         """One delivery. Raises ``OrderRefused`` for an unknown or malformed name."""
@@ -229,7 +202,7 @@ class Operations:
         verb = Verb.TAKE_CONFLICT if take else Verb.DROP_CONFLICT
         args = {"conflict": conflict_id}
         order = Order(lease=found.lease, verb=verb, who=who, why=why, recipient=found.recipient, args=args)
-        return await self._place(order, place)
+        return await self._placing.place(order, place)
 
     async def hold_recipient(self, recipient: str, *, who: str, why: str) -> Answer:
         """Keep what comes for a recipient back until it is resumed."""
@@ -252,41 +225,11 @@ class Operations:
         places = [each for each in await self._ledger.read(store.shards) if each.recipient == recipient]
         args = {"partitions": len(places)}
         return [
-            await self._place(Order(place.lease, Verb.RECALCULATE, who, why, recipient=recipient, args=args), place)
+            await self._placing.place(
+                Order(place.lease, Verb.RECALCULATE, who, why, recipient=recipient, args=args), place
+            )
             for place in sorted(places, key=lambda each: each.partition)
         ]
-
-    async def money_waiting(self, code: str, limit: int) -> list[Waiting]:
-        """Payments of which something waits for a person, a notice or a start: those of a dossier, or of all."""
-        if code:
-            return (await self._ledger.read(lambda conn: suspended.of_code(conn, code)))[:limit]
-        found: list[Waiting] = []
-        after: bytes | None = b""
-        while after is not None and len(found) < limit:
-            more, last = await self._ledger.read(partial(suspended.page, after=after))
-            found, after = found + more, last or None
-        return found[:limit]
-
-    async def decide_money(
-        self, code: str, payment: str, *, notice: str = "", amount: int = 0, who: str, why: str
-    ) -> Answer:
-        """Release money that waits to a notice, or have it given back where none is named. ``payment`` is its id in
-        ``money_waiting`` or its reference, ``amount`` a part of what waits (0: all). Raises ``OrderRefused``.
-        """
-        found = await self.money_waiting(code, MOST_PAYMENTS)
-        fit = [each for each in found if payment in (each.id, each.reference)]
-        if len(fit) != 1:
-            known = ", ".join(each.id for each in found) or "none"
-            raise OrderRefused(f"no money of payment {mask(payment)} of {code} waits (of these it does: {known})")
-        one = fit[0]
-        places = [each for each in await self._ledger.read(store.shards) if each.recipient == PROCEDURES]
-        partition = partition_of(one.key, len(places))
-        place = next(each for each in places if each.partition == partition)
-        verb = Verb.RELEASE_MONEY if notice else Verb.REFUND_MONEY
-        args: dict[str, object] = {"key": one.key.hex(), "target": suspended.dossier_of(one)}
-        args |= {"reference": one.reference, "expected": one.suspended + one.carried}
-        args |= {"notice": notice, "amount": amount}
-        return await self._place(Order(place.lease, verb, who, why, recipient=PROCEDURES, args=args), place)
 
     # Inside
 
@@ -312,105 +255,17 @@ class Operations:
             expected_version=delivery.version,
             args=args,
         )
-        return await self._place(order, place)
+        return await self._placing.place(order, place)
 
     async def _on_recipient(self, recipient: str, verb: Verb, who: str, why: str) -> Answer:
         await self._require_recipient(recipient)
         order = Order(lease=shard_lease(recipient, 0), verb=verb, who=who, why=why, recipient=recipient)
-        return await self._place(order, None)
+        return await self._placing.place(order, None)
 
     async def _require_recipient(self, recipient: str, *, local: bool = False) -> None:
         known = {place.recipient for place in await self._ledger.read(store.shards)} - (set() if local else {ROUTER})
         if recipient not in known:
             raise OrderRefused(f"there is no recipient {recipient} (known: {', '.join(sorted(known))})")
-
-    async def _place(self, order: Order, place: Shard | None) -> Answer:
-        """Place an order and wait for its answer; where nobody owns its lease, or whoever did beats no more, it is
-        applied here.
-        """
-        now = self._clock.now()
-        order_id = await self._ledger.write(lambda conn: orders.place(conn, order, now=now))
-        begun, longest = self._clock.monotonic(), BEATS_UNSEEN * self._lease_seconds
-        watch, alone, since = Watch(longest), False, 0.0
-        while True:
-            desk = await self._ledger.read(lambda conn: _look(conn, order_id, order.lease))
-            if desk.result is not None:
-                return Answer(order_id, desk.result, alone)
-            watch.observe(desk.processes, begun + since)
-            owner = desk.lease.owner if desk.lease is not None else None
-            alone = await self._apply_alone(order_id, order, place, owner, watch) or alone
-            unmoved = self._lock is None and owner in watch.seen and watch.seen[owner].since == begun
-            if since > (max(ANSWER_PATIENCE, longest + ANSWER_PAUSE) if unmoved else ANSWER_PATIENCE):
-                text = f"order {order_id} is placed; no process has answered it yet"
-                return Answer(order_id, OrderResult(False, text), alone=False)
-            await self._clock.sleep(self._answer_every)
-            since = self._clock.monotonic() - begun
-
-    async def _apply_alone(
-        self, order_id: int, order: Order, place: Shard | None, owner: str | None, watch: Watch
-    ) -> bool:
-        """Apply the order here if its lease is free; what only a local recipient can do waits where it is not here."""
-        if order.verb in OF_LOCALS and order.recipient not in self._local:
-            return False
-        if self._lock is not None:
-            if not self._lock.try_take():
-                return False
-            try:
-                return await self._ledger.write(lambda conn: self._apply(conn, order_id, order, place, None))
-            finally:
-                self._lock.release()
-        if owner is not None and not watch.is_dead(owner, self._clock.monotonic()):
-            return False
-        seen = watch.seen.get(owner) if owner is not None else None
-        still = Still(owner, seen.beat if seen is not None else None)
-        return await self._ledger.write(lambda conn: self._apply(conn, order_id, order, place, still))
-
-    def _apply(self, conn: Connection, order_id: int, order: Order, place: Shard | None, still: Still | None) -> bool:
-        """Take the lease, apply, and let go of it as it was, in one transaction: nobody is robbed who took it since it
-        was looked at, and a call that was cut off still counts as cut off. ``still`` is None under the lock.
-        """
-        leases.ensure(conn, [order.lease])
-        row = leases.leases(conn)[order.lease]
-        if still is not None and row.owner != still.owner:
-            return False
-        standing = (still.owner, still.beat) if still is not None and still.owner and still.beat is not None else None
-        lease = leases.take(conn, row.name, OPERATOR, row.epoch, still=standing)
-        if lease is None:
-            return False
-        mine = [each for each in orders.pending(conn, [order.lease], 1000) if each.id == order_id]
-        write_group(conn, Group(orders=[(place, each) for each in mine]), [lease], self._clock.now(), self._local)
-        leases.release(conn, [lease], clean=row.clean)
-        return True
-
-
-class Still(NamedTuple):
-    """Whoever was seen to own a lease, and the beat at which it stands (None: it has no row)."""
-
-    owner: str | None
-    beat: int | None
-
-
-class _Look(NamedTuple):
-    result: OrderResult | None
-    lease: leases.LeaseRow | None
-    processes: dict[str, leases.ProcessRow]
-
-
-def _look(conn: Connection, order_id: int, lease: str) -> _Look:
-    """An order's answer, its lease, then the processes: one that is born in between has a beat before it owns."""
-    result, rows = orders.result(conn, order_id), leases.leases(conn)
-    return _Look(result, rows.get(lease), leases.processes(conn))
-
-
-async def answer_to(ledger: Ledger, clock: Clock, order_id: int) -> OrderResult:
-    """What comes of an order, waited for as long as an operator would."""
-    deadline = clock.monotonic() + ANSWER_PATIENCE
-    while clock.monotonic() < deadline:
-        found = await ledger.read(lambda conn: orders.result(conn, order_id))
-        if found is not None:
-            return found
-        await clock.sleep(ANSWER_PAUSE)
-    return OrderResult(False, f"order {order_id} is placed; no process has answered it yet")
 
 
 def _status(conn: Connection) -> Status:
@@ -418,5 +273,6 @@ def _status(conn: Connection) -> Status:
     rows, events = query.unsettled(conn)
     return Status(
         query.backlogs(conn), states, current_holds(conn), rows, events, len(alerts.open_alerts(conn)),
-        registry.version(conn), registry.all_in_force(conn), conflicts.counted(conn), query.owner_conflicts(conn),
+        registry.version(conn), registry.all_in_force(conn), conflicts.counted(conn),
+        dead_letters.owner_conflicts(conn),
     )  # fmt: skip

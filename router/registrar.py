@@ -19,7 +19,7 @@ from router.ledger import leases, orders, registry
 from router.ledger.registry import LEASE, Changed
 from router.ledger.rows import Order, Verb
 from router.lock import DirectoryLock
-from router.operations import ANSWER_PATIENCE, ANSWER_PAUSE, answer_to
+from router.placing import ANSWER_PATIENCE, answer_to, unanswered, waited
 from router.ports import Clock, Ledger
 from router.routing.agencies import Entry, Registry, shared_code
 from router.routing.live_routes import StoredRegistry
@@ -79,7 +79,7 @@ class Registrar:
             page = plan.changes[start : start + PAGE]
             order_id = await self._place(page, plan.versions, who, why)
             alone = await self._settle_alone(order_id, len(page)) or alone
-            answer = await answer_to(self._ledger, self._clock, order_id)
+            answer = await answer_to(self._ledger, self._clock, order_id) or unanswered(order_id)
             if not answer.applied:
                 raise OrderRefused(answer.text)
             made.append(order_id)
@@ -99,11 +99,11 @@ class Registrar:
         return len(await self._ledger.read(lambda conn: registry.applied_by(conn, order_id))) >= wanted
 
     async def _wait_applied(self, order_id: int, wanted: int) -> None:
-        deadline = self._clock.monotonic() + ANSWER_PATIENCE
-        while not await self._applied(order_id, wanted):
-            if self._clock.monotonic() > deadline:
-                raise OrderRefused(f"order {order_id} is on its way; the registry does not have all of it yet")
-            await self._clock.sleep(ANSWER_PAUSE)
+        async def look() -> bool | None:
+            return await self._applied(order_id, wanted) or None
+
+        if not await waited(self._clock, look, patience=ANSWER_PATIENCE):
+            raise OrderRefused(f"order {order_id} is on its way; the registry does not have all of it yet")
 
     async def _settle_alone(self, order_id: int, wanted: int) -> bool:
         """Do the owner's work until an order is answered and applied, if there is no owner; whether it was done."""
@@ -137,12 +137,7 @@ class Registrar:
         processes = await self._ledger.read(leases.processes)
         if not any(DELIVERY in process.roles for process in processes.values()):
             return False
-        deadline = self._clock.monotonic() + LIVING_PATIENCE
-        while self._clock.monotonic() < deadline:
-            if await self._ledger.read(lambda conn: orders.result(conn, order_id)) is not None:
-                return True
-            await self._clock.sleep(ANSWER_PAUSE)
-        return False
+        return await answer_to(self._ledger, self._clock, order_id, patience=LIVING_PATIENCE) is not None
 
     async def _own(self, ownership: Ownership, order_id: int, wanted: int) -> bool:
         bus = build_bus(self._settings, self._clock)

@@ -27,7 +27,8 @@ from router.cli.session import (
 )
 from router.codec import Codec
 from router.errors import CodecError
-from router.ledger.query import CauseGroup, DeadFilter, Named
+from router.ledger.dead_letters import CauseGroup, DeadFilter
+from router.ledger.query import Named
 from router.ledger.rows import Body
 from router.masking import mask, mask_value
 from router.operations import Operations, Shown

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from router.ledger.query import DeadFilter
+from router.ledger.dead_letters import DeadFilter
 from router.sdk.dates import VIETNAM
 
 Recipient = Annotated[str, typer.Option("--recipient", help="Recipient id.")]

@@ -14,7 +14,8 @@ from router.cli.replay import in_lane_order
 from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, settings_of, user
 from router.ledger.rows import Verb
 from router.masking import mask
-from router.operations import Answer, Operations
+from router.operations import Operations
+from router.placing import Answer
 
 app = typer.Typer(no_args_is_help=True)
 lanes = typer.Typer(no_args_is_help=True, help="One dossier's deliveries at one recipient.")

@@ -8,7 +8,7 @@ import typer
 
 from router.cli import output
 from router.cli.recipient import told
-from router.cli.session import ConfigOption, JsonOption, ReasonOption, WhoOption, ask, user
+from router.cli.session import ConfigOption, JsonOption, ReasonOption, WhoOption, ask_money, user
 from router.masking import mask
 from router.procedures.suspended import Waiting
 from router.reports.words import money
@@ -29,7 +29,7 @@ def list_suspended(
     json: JsonOption = False,
 ) -> None:
     """List payments of which something waits: suspended for a person, or carried over to new notices."""
-    found = ask(config, lambda operations: operations.money_waiting(code, limit))
+    found = ask_money(config, lambda desk: desk.waiting(code, limit))
     output.listing([_row(each, as_json=json) for each in found], as_json=json, empty="No money waits.")
 
 
@@ -63,13 +63,12 @@ def refund(
 
 
 def _decided(code: str, payment: str, notice: str, amount: int, who: str, why: str, config: ConfigOption) -> None:
+    by = who or user()
     told(
-        ask(
+        ask_money(
             config,
-            lambda operations: operations.decide_money(
-                code, payment, notice=notice, amount=amount, who=who or user(), why=why
-            ),
-            with_procedures=True,
+            lambda desk: desk.decide(code, payment, notice=notice, amount=amount, who=by, why=why),
+            deciding=True,
         )
     )
 

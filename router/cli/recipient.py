@@ -11,7 +11,8 @@ from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, 
 from router.ledger.holds import Hold
 from router.ledger.rows import RecipientState
 from router.masking import mask
-from router.operations import Answer, Status
+from router.operations import Status
+from router.placing import Answer
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -14,7 +14,8 @@ from router.cli.filters import Agency, Cause, Code, Partner, Period, Procedure, 
 from router.cli.recipient import told
 from router.cli.session import REFUSED, ConfigOption, JsonOption, ReasonOption, WhoOption, ask, desk, settings_of, user
 from router.ledger.replays import Item, Replay
-from router.operations import Answer, Operations
+from router.operations import Operations
+from router.placing import Answer
 from router.replay.desk import Plan, Seen
 from router.replay.edits import with_fields
 

@@ -28,7 +28,9 @@ from router.configuration import load_settings
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.ledger.local import LocalRecipient
 from router.lock import DirectoryLock
+from router.money_desk import MoneyDesk
 from router.operations import Operations
+from router.placing import Placing
 from router.ports import Clock, Ledger
 from router.procedures.recipient import PROCEDURES
 from router.replay.desk import ReplayDesk
@@ -63,12 +65,14 @@ def settings_of(config: Path | None) -> Settings:
     return load_settings(config_file(config))
 
 
-def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]], *, with_procedures: bool = False) -> R:
-    """Put a question or an order to the installation. Ends the command with an exit code when that fails.
+def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
+    """Put a question or an order to the installation. Ends the command with an exit code when that fails."""
+    return run(_ask(config, question))
 
-    ``with_procedures``: the order is for an instance; where no process is alive, its procedures are loaded here.
-    """
-    return run(_ask(config, question, with_procedures))
+
+def ask_money(config: Path | None, question: Callable[[MoneyDesk], Awaitable[R]], *, deciding: bool = False) -> R:
+    """The same about money that waits. ``deciding``: where no process is alive, its procedures are loaded here."""
+    return run(_ask_money(config, question, deciding))
 
 
 def run(work: Awaitable[R]) -> R:
@@ -140,15 +144,26 @@ async def desk(config: Path | None, *, planning: bool = False) -> AsyncIterator[
         yield ReplayDesk(ledger, clock, planner)
 
 
-async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]], with_procedures: bool) -> R:
+async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:
     settings = settings_of(config)
     async with opened(settings) as (ledger, clock):
-        lock = DirectoryLock(settings.data) if settings.embedded else None
-        codec, length = build_codec(settings), settings.ledger.lease_seconds
-        local: dict[str, LocalRecipient] = {}
-        if with_procedures and settings.procedures.enabled:
-            registry = (await current_routes(settings, clock, ledger)).registry
-            local[PROCEDURES] = build_procedures(settings, clock, ledger, codec, lambda: registry)
-        configured, check = {*settings.recipients, *locals_of(settings)}, partial(checked, codec)
-        operations = Operations(ledger, clock, lock, check, lease_seconds=length, configured=configured, local=local)
+        check, configured = partial(checked, build_codec(settings)), {*settings.recipients, *locals_of(settings)}
+        length = settings.ledger.lease_seconds
+        operations = Operations(ledger, clock, _lock_of(settings), check, lease_seconds=length, configured=configured)
         return await question(operations)
+
+
+async def _ask_money(config: Path | None, question: Callable[[MoneyDesk], Awaitable[R]], deciding: bool) -> R:
+    settings = settings_of(config)
+    async with opened(settings) as (ledger, clock):
+        local: dict[str, LocalRecipient] = {}
+        if deciding and settings.procedures.enabled:
+            registry = (await current_routes(settings, clock, ledger)).registry
+            local[PROCEDURES] = build_procedures(settings, clock, ledger, build_codec(settings), lambda: registry)
+        length = settings.ledger.lease_seconds
+        placing = Placing(ledger, clock, _lock_of(settings), lease_seconds=length, local=local)
+        return await question(MoneyDesk(ledger, placing))
+
+
+def _lock_of(settings: Settings) -> DirectoryLock | None:
+    return DirectoryLock(settings.data) if settings.embedded else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.events import OWNER_CONFLICT, ROUTER
-from router.ledger import alerts, query
+from router.ledger import alerts, dead_letters
 from router.ledger.rows import Failure, Shard
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def decided(conn: Connection, shard: Shard, failure: Failure | None, *, now: int
     """
     if not _is_one(shard, failure):
         return
-    if query.owner_conflicts(conn):
+    if dead_letters.owner_conflicts(conn):
         alerts.raise_alert(conn, OWNER_CONFLICT, ROUTER, DETAIL, now=now)
     else:
         alerts.clear_alert(conn, OWNER_CONFLICT, ROUTER, now=now)

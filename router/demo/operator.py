@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from router.errors import OrderRefused
-from router.ledger.query import DeadFilter, Named
+from router.ledger.dead_letters import DeadFilter
+from router.ledger.query import Named
 from router.ledger.rows import Verb
-from router.operations import Answer, Operations
+from router.operations import Operations
+from router.placing import Answer
 from router.ports import Clock
 from router.service import Service
 

@@ -42,6 +42,12 @@ def broken(conn: Connection) -> int | None:
     return None
 
 
+def page(conn: Connection, limit: int, before: int | None = None) -> list[Row[Any]]:
+    """Audit rows, newest first; ``before`` (an id) continues."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    return list(conn.execute(query.where(audit.c.id < before) if before is not None else query))
+
+
 def content(row: Row[Any]) -> dict[str, Any]:
     """What of a row is chained."""
     return {

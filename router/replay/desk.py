@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from router.errors import OrderRefused
 from router.ledger import audit, replays
-from router.ledger.query import DeadFilter
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.replays import Item, Replay, ReplayState
 from router.ports import Clock, Ledger
 from router.replay.planner import Planner, Progress, stored_filter

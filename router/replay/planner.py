@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from router.errors import CodecError, OrderRefused
 from router.events import ROUTER
-from router.ledger import audit, query, replays, store
-from router.ledger.query import DeadFilter, Named
+from router.ledger import audit, dead_letters, query, replays, store
+from router.ledger.dead_letters import DeadFilter
+from router.ledger.query import Named
 from router.ledger.replays import Item, ItemState, Replay, ReplayState
 from router.ledger.rows import Attempt, Body, Delivery
 from router.ports import Clock, Ledger
@@ -104,7 +105,7 @@ class Planner:
                 yield await self._ledger.read(partial(_by_name, names=rest[start : start + PAGE]))
             return
         wanted = wanted_of(plan.wanted)
-        while found := await self._ledger.read(partial(query.dead_in_order, wanted=wanted, after=after, limit=PAGE)):
+        while found := await self._ledger.read(partial(dead_letters.in_order, wanted=wanted, after=after, limit=PAGE)):
             yield found
             after = (found[-1].delivery.shard, found[-1].delivery.seq)
 

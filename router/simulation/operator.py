@@ -7,7 +7,8 @@ from random import Random  # the one source of chance of a whole simulation
 from typing import Final
 
 from router.errors import BusError, LedgerError, OrderRefused
-from router.ledger.query import DeadFilter, Named
+from router.ledger.dead_letters import DeadFilter
+from router.ledger.query import Named
 from router.ledger.rows import Verb
 from router.operations import Operations
 from router.procedures.recipient import PROCEDURES

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 from router.delivery.outbox import OutboxPublisher
 from router.errors import BusUnavailable, LedgerUnavailable, StaleVersion
 from router.events import TopicPartition, topic_of
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.local import LocalEffect, LocalWork
-from router.ledger.query import DeadFilter
 from router.ledger.rows import Emission, Failure, Order, OrderResult, Shard, State
 from router.ledger.tables import cursor, orders
 from router.ledger.upsert import put

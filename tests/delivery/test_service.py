@@ -11,7 +11,7 @@ from sqlalchemy import select
 from router.delivery.outcome import Next, Work, accepted
 from router.errors import OrderRefused
 from router.events import DEAD_LETTER_TOPIC, TopicPartition, by_partition, header, topic_of
-from router.ledger.query import DeadFilter
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.rows import Verb
 from router.ledger.tables import audit
 from router.sdk import Checked, Event, Invalid, Receipt, Rejected, Retry, Transient, Unauthorised, Uncertain

@@ -7,11 +7,14 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from router.errors import RowRefused, StalePosition
 from router.events import ROUTER
-from router.ledger import identity, query, store
+from router.ledger import conflicts, dead_letters, identity, store
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.rows import Accepted, Body, State, Verdict
+from router.ledger.tables import conflict
 from tests.ledger.harness import (
     HEADERS,
     NOW,
@@ -83,10 +86,11 @@ async def test_same_identity_with_another_body_is_kept_as_a_conflict_and_not_del
     await accept(ledger, arrival(0))
     other = arrival(1, event_id="event-0", body=Body(b"other", HEADERS))
     assert await accept(ledger, other, now=NOW + 5) == [Accepted(Verdict.CONFLICT, 0)]
-    kept = await ledger.read(lambda conn: query.conflicts(conn, 10))
-    assert [(r.seq, r.offset, r.event_id, bytes(r.value), r.seen_at) for r in kept] == [
-        (1, 1, "event-0", b"other", NOW + 5)
+    kept = await ledger.read(lambda conn: conflicts.listed(conn, 10))
+    assert [(each.first, each.event_id, each.body, each.seen_at) for each in kept] == [
+        (f"{RECIPIENT}/0/1", "event-0", other.body, NOW + 5)
     ]
+    assert await ledger.read(lambda conn: conn.execute(select(conflict.c.seq, conflict.c.offset)).all()) == [(1, 1)]
     place = await shard(ledger)
     assert len(await ledger.read(lambda conn: store.walk(conn, place.id, False, 0, 10))) == 1
     assert (await ledger.read(lambda conn: store.bodies(conn, place.id, [1])))[1].value == b"bytes of event-0"
@@ -163,7 +167,7 @@ async def test_at_router_an_arrival_is_dead_at_once_with_its_reason_and_cause(le
     stored = await delivery(ledger, 1, recipient=ROUTER)
     assert stored.state is State.DEAD
     assert stored.failure == failure("no_route", cause="cause of no_route")
-    groups = await ledger.read(lambda conn: query.dead_groups(conn, query.DeadFilter()))
+    groups = await ledger.read(lambda conn: dead_letters.groups(conn, DeadFilter()))
     assert [(g.cause, g.recipient, g.letters) for g in groups] == [("cause of no_route", ROUTER, 1)]
 
 
@@ -178,7 +182,7 @@ async def test_what_was_finished_at_router_and_comes_again_is_dead_again_for_its
     assert (stored.state, stored.version, stored.receipt) == (State.DEAD, 3, None)
     assert stored.failure is not None
     assert stored.failure.reason == "unknown_agency"
-    found = await ledger.read(lambda c: query.dead(c, query.DeadFilter(cause="cause of unknown_agency"), limit=5))
+    found = await ledger.read(lambda c: dead_letters.listed(c, DeadFilter(cause="cause of unknown_agency"), limit=5))
     assert [named.name for named in found] == ["router/0/1"]
 
 

@@ -7,7 +7,8 @@ import pytest
 from router.ledger import leases, orders, recipients
 from router.ledger.rows import shard_lease
 from router.lock import DirectoryLock
-from router.operations import ANSWER_PATIENCE, Operations
+from router.operations import Operations
+from router.placing import ANSWER_PATIENCE, Placing
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import RECIPIENT
 
@@ -92,7 +93,7 @@ async def test_an_owner_that_lives_is_not_robbed_however_late_it_answers(ledger)
 async def test_who_took_the_lease_since_it_was_looked_at_keeps_it(ledger, monkeypatch):
     """A process that starts at this very moment: its lease is read as free, and taken before the order is applied."""
     await owned(ledger, released=True)
-    honest = Operations._apply_alone
+    honest = Placing._apply_alone
 
     async def late(self, *args):
         if (await row(ledger)).owner is None:
@@ -103,7 +104,7 @@ async def test_who_took_the_lease_since_it_was_looked_at_keeps_it(ledger, monkey
     async def beats(clock):
         await ledger.write(lambda conn: leases.beat(conn, "p2", int(clock.slept), "delivery"))
 
-    monkeypatch.setattr(Operations, "_apply_alone", late)
+    monkeypatch.setattr(Placing, "_apply_alone", late)
     clock = Passing(beats)
     answer = await Operations(ledger, clock, None, lease_seconds=LENGTH).hold_recipient(RECIPIENT, **WHO)
     assert not answer.alone

@@ -66,7 +66,7 @@ async def test_a_finished_order_has_its_result_and_an_audit_row(ledger):
     await finish(ledger, stop, OrderResult(True, "stopped"), now=NOW + 8)
     assert await ledger.read(lambda conn: orders.result(conn, order.id)) == OrderResult(False, "không phải đầu hàng")
     assert await ledger.read(lambda conn: orders.pending(conn, [LEASE, STOP.lease], 9)) == []
-    newest, older = await ledger.read(lambda conn: query.audit_page(conn, 9))
+    newest, older = await ledger.read(lambda conn: audit.page(conn, 9))
     assert (newest.verb, newest.target, newest.at) == ("stop", RECIPIENT, NOW + 8)
     assert (older.who, older.verb, older.target, older.why) == ("an.nv", "replay", f"{RECIPIENT}/0/5", REPLAY.why)
     assert older.detail == {"order": order.id, "applied": False, "result": "không phải đầu hàng"}
@@ -123,8 +123,8 @@ async def test_a_row_rehashed_to_hide_a_change_breaks_the_one_behind(ledger):
 
 async def test_audit_pages_run_backwards_without_a_gap(ledger):
     ids = await written(ledger)
-    first = await ledger.read(lambda conn: query.audit_page(conn, 2))
-    second = await ledger.read(lambda conn: query.audit_page(conn, 9, before=first[-1].id))
+    first = await ledger.read(lambda conn: audit.page(conn, 2))
+    second = await ledger.read(lambda conn: audit.page(conn, 9, before=first[-1].id))
     assert [row.id for row in [*first, *second]] == ids[::-1]
 
 

@@ -8,8 +8,8 @@ from router.delivery.accept import Batch
 from router.delivery.commit import Alert, Group, GroupCommit, Intake
 from router.errors import RowRefused
 from router.events import DEAD_LETTER_TOPIC, LONGEST_VALUE, header
-from router.ledger import alerts, leases, orders, outbox, query, recipients, store
-from router.ledger.query import DeadFilter
+from router.ledger import alerts, dead_letters, leases, orders, outbox, recipients, store
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.rows import Accepted, Body, Lease, Order, RecipientState, State, Transition, Verb, Verdict
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import NOW, RECIPIENT, accept, arrival, attempt, delivery, failure, shard
@@ -71,7 +71,7 @@ async def test_the_one_arrival_with_a_nul_is_a_dead_letter_and_all_others_are_st
     assert await states(ledger) == {"event-0": State.WAITING, "bad?id": State.DEAD, "event-2": State.WAITING}
     assert await states(ledger, 1) == {"x": State.WAITING}
     assert (place.position, place.next_seq) == (3, 4)
-    (letter,) = await ledger.read(lambda conn: query.dead(conn, DeadFilter(reason="ledger_refused"), limit=9))
+    (letter,) = await ledger.read(lambda conn: dead_letters.listed(conn, DeadFilter(reason="ledger_refused"), limit=9))
     assert letter.name == f"{RECIPIENT}/0/2"
     ((_, record),) = await ledger.read(lambda conn: outbox.pending(conn, [SHARDS[0]], 9))
     assert (record.topic, record.value, record.key) == (DEAD_LETTER_TOPIC, bad.body.value, bad.key)

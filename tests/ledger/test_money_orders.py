@@ -14,7 +14,8 @@ from router.ledger import alerts, outbox
 from router.ledger.procedure_tables import instance_event
 from router.ledger.rows import Order, Verb, shard_lease
 from router.ledger.tables import audit, orders
-from router.operations import Operations
+from router.money_desk import MoneyDesk
+from router.placing import Placing
 from router.ports import Ledger
 from router.procedures.recipient import PROCEDURES
 from router.procedures.suspended import Waiting
@@ -35,7 +36,7 @@ from tests.ledger.test_instances import CODE, CODEC, KEY, START, Desk, snapshot
 ID = str(UUID(bytes=KEY))
 
 
-async def suspended(ledger: Ledger) -> tuple[Desk, Operations, Waiting]:
+async def suspended(ledger: Ledger) -> tuple[Desk, MoneyDesk, Waiting]:
     """A dossier with a notice of 900 and a confirmation of 1,000 that waits for a person."""
     desk = Desk(ledger)
     await desk.take("dossier.accepted", snapshot("ACCEPTED"))
@@ -56,18 +57,17 @@ async def suspended(ledger: Ledger) -> tuple[Desk, Operations, Waiting]:
         currency="VND", paid_at=START.astimezone(UTC), status=PaymentStatus.PAID,
     )  # fmt: skip
     await desk.take("payment.confirmed", paid.model_dump())
-    operations = Operations(
-        ledger, ManualClock(flows=True), None, local={PROCEDURES: desk.recipient}, answer_every=0.001
-    )
-    (waits,) = await operations.money_waiting("", 10)
-    return desk, operations, waits
+    local = {PROCEDURES: desk.recipient}
+    money = MoneyDesk(ledger, Placing(ledger, ManualClock(flows=True), None, local=local, answer_every=0.001))
+    (waits,) = await money.waiting("", 10)
+    return desk, money, waits
 
 
 async def test_released_money_is_an_order_with_its_audit_row_its_line_and_its_refund(bare: Ledger) -> None:
-    desk, operations, waits = await suspended(bare)
+    desk, money, waits = await suspended(bare)
     assert (waits.code, waits.suspended, waits.reason) == (CODE, 1_000, "amount_mismatch")
     assert waits.open_notices == {"TB-1/CCT": 900}
-    answer = await operations.decide_money(ID, waits.id, notice="TB-1/CCT", who="an", why="đã đối chiếu")
+    answer = await money.decide(ID, waits.id, notice="TB-1/CCT", who="an", why="đã đối chiếu")
     assert answer.result.applied
     assert answer.alone
     assert answer.result.text == "released to notice TB-1/CCT, 0 đồng of it still open, 100 đồng to be refunded"
@@ -83,12 +83,12 @@ async def test_released_money_is_an_order_with_its_audit_row_its_line_and_its_re
     assert text_header(sent.headers, CE_ADDRESSED_TO) == "H39.16"
     assert text_header(sent.headers, CE_DOSSIER)
     assert (sent.key, CODEC.decode(sent.value)["amount"]) == (KEY, 100)
-    assert await operations.money_waiting("", 10) == []
+    assert await money.waiting("", 10) == []
 
 
 async def test_of_two_operators_the_second_is_told_that_it_is_decided(bare: Ledger) -> None:
-    desk, operations, waits = await suspended(bare)
-    await operations.decide_money(ID, waits.id, amount=400, who="an", why="nộp nhầm")
+    desk, money, waits = await suspended(bare)
+    await money.decide(ID, waits.id, amount=400, who="an", why="nộp nhầm")
     stale = await bare.read(lambda conn: conn.execute(select(orders)).one())
     late = Order(stale.lease, Verb(stale.verb), "bình", "x", recipient=PROCEDURES, args=stale.args, id=stale.id + 1)
     place = await desk.shard()
@@ -96,13 +96,13 @@ async def test_of_two_operators_the_second_is_told_that_it_is_decided(bare: Ledg
     assert result is not None
     assert (result.applied, result.text) == (False, "600 đồng of this payment wait by now, not 1000: look again")
     with pytest.raises(OrderRefused, match="no money of payment"):
-        await operations.decide_money(ID, "ffffffff", who="an", why="x")
+        await money.decide(ID, "ffffffff", who="an", why="x")
 
 
 async def test_without_a_process_and_without_procedures_the_order_waits(bare: Ledger) -> None:
     _, _, waits = await suspended(bare)
-    operations = Operations(bare, ManualClock(flows=True), None, answer_every=5.0)
-    answer = await operations.decide_money(ID, waits.id, who="an", why="nộp nhầm")
+    money = MoneyDesk(bare, Placing(bare, ManualClock(flows=True), None, answer_every=5.0))
+    answer = await money.decide(ID, waits.id, who="an", why="nộp nhầm")
     assert not answer.result.applied
     assert "no process has answered it yet" in answer.result.text
-    assert (await operations.money_waiting(ID, 10)) == [waits]
+    assert (await money.waiting(ID, 10)) == [waits]

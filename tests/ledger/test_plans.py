@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, event, insert, text
 
-from router.ledger import query, store
+from router.ledger import dead_letters, query, store
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.rows import State
 from router.ledger.tables import delivery
 from router.ports import Ledger
@@ -97,9 +98,9 @@ async def test_a_walk_over_a_long_history_finds_all_that_is_unfinished(
     assert {row.seq: row.state for row in found} == OPEN
 
 
-@pytest.mark.parametrize("wanted", [query.DeadFilter(), query.DeadFilter(cause="c1")], ids=["all", "of a cause"])
-async def test_dead_letters_are_listed_by_the_index_of_the_parked(aged: Aged, wanted: query.DeadFilter) -> None:
-    steps = await plan(aged.ledger, lambda conn: query.dead(conn, wanted, limit=10))
+@pytest.mark.parametrize("wanted", [DeadFilter(), DeadFilter(cause="c1")], ids=["all", "of a cause"])
+async def test_dead_letters_are_listed_by_the_index_of_the_parked(aged: Aged, wanted: DeadFilter) -> None:
+    steps = await plan(aged.ledger, lambda conn: dead_letters.listed(conn, wanted, limit=10))
     assert "delivery_dead" in steps[-1]
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from router.errors import ConfigError
 from router.events import ROUTER
-from router.ledger import outbox, purge, query, store
-from router.ledger.query import Backlog, CauseGroup, DeadFilter
+from router.ledger import dead_letters, outbox, purge, query, store
+from router.ledger.dead_letters import CauseGroup, DeadFilter
+from router.ledger.query import Backlog
 from router.ledger.rows import FINISHED, Body, State, Verdict
 from router.ledger.tables import attempt as attempt_table
 from router.ledger.tables import body, seen
@@ -42,7 +43,7 @@ async def two(ledger):
 
 
 async def dead(ledger, wanted=DeadFilter(), limit=99, before=None):  # noqa: B008 (frozen)
-    return [n.name for n in await ledger.read(lambda c: query.dead(c, wanted, limit=limit, before=before))]
+    return [n.name for n in await ledger.read(lambda c: dead_letters.listed(c, wanted, limit=limit, before=before))]
 
 
 async def test_backlogs_count_the_unfinished_by_state_and_name_the_oldest_that_waits(two):
@@ -103,9 +104,9 @@ async def test_pages_of_dead_letters_meet_each_once_even_where_time_and_seq_are_
         letters = [arrival(n, state=State.DEAD, failure=failure()) for n in range(2)]
         await accept(two, *letters, recipient=recipient, partition=partition)
     met, before = [], None
-    while page := await two.read(lambda c, at=before: query.dead(c, DeadFilter(), limit=limit, before=at)):
+    while page := await two.read(lambda c, at=before: dead_letters.listed(c, DeadFilter(), limit=limit, before=at)):
         met += [named.name for named in page]
-        before = query.page_mark(page[-1])
+        before = dead_letters.page_mark(page[-1])
         assert len(met) <= 10
     assert len(met) == 10
     assert sorted(met) == sorted(await dead(two))
@@ -120,10 +121,10 @@ async def test_dead_letters_are_grouped_by_cause_and_recipient_with_the_newest_t
     await change(two, 1, State.DEAD, failure=failure(message="phân vùng khác"), last_at=NOW + 5, partition=1)
     await change(two, 4, State.DEAD, failure=failure("other", cause="c2"), last_at=NOW)
     await change(two, 1, State.UNCERTAIN, failure=failure(), last_at=NOW, recipient="land-h39")
-    groups = await two.read(lambda conn: query.dead_groups(conn, DeadFilter()))
+    groups = await two.read(lambda conn: dead_letters.groups(conn, DeadFilter()))
     assert groups[0] == CauseGroup("c1", RECIPIENT, "bad_request", "TAX-04", "mới nhất", 4, 2, NOW + 5, NOW + 30)
     assert {(g.cause, g.recipient, g.letters) for g in groups[1:]} == {("c2", RECIPIENT, 1), ("c1", "land-h39", 1)}
-    only = await two.read(lambda conn: query.dead_groups(conn, DeadFilter(cause="c2")))
+    only = await two.read(lambda conn: dead_letters.groups(conn, DeadFilter(cause="c2")))
     assert [(g.cause, g.letters) for g in only] == [("c2", 1)]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 import router.replay.planner as planner_module
 from router.clock import SystemClock
 from router.errors import LedgerUnavailable, OrderRefused
-from router.ledger.query import DeadFilter
+from router.ledger.dead_letters import DeadFilter
 from router.ledger.replays import ItemState, ReplayState
 from router.ledger.rows import Verb
 from router.ledger.tables import audit as audit_table

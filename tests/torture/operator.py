@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from router.errors import LedgerError, OrderRefused
-from router.ledger.query import DeadFilter, Named
+from router.ledger.dead_letters import DeadFilter
+from router.ledger.query import Named
 from router.ledger.rows import State, Verb
 from router.operations import Operations
 from tests.torture.installation import PARTNERS, REFUSING, SOURCE, Installation
