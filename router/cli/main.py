@@ -10,6 +10,7 @@ from router.cli import (
     agencies,
     dead,
     demo,
+    histories,
     operate,
     payments,
     procedures,
@@ -19,6 +20,7 @@ from router.cli import (
     routes,
     schemas,
     serve,
+    upkeep,
 )
 
 app = typer.Typer(
@@ -29,12 +31,14 @@ app = typer.Typer(
 )
 app.add_typer(demo.app)
 app.add_typer(serve.app)
+app.add_typer(upkeep.app)
 app.add_typer(operate.app)
 app.add_typer(recipient.app, name="recipient", help="Look at recipients, hold, stop and resume them.")
 app.add_typer(dead.app, name="dead", help="Dead letters: what a person must look at, and what to do.")
 app.add_typer(replay.app, name="replay", help="Send dead letters again: at once, or as a planned list.")
 app.add_typer(routes.app, name="routes")
 app.add_typer(agencies.app, name="agencies")
+procedures.app.add_typer(histories.app)
 app.add_typer(procedures.app, name="procedures")
 app.add_typer(payments.app, name="payments")
 app.add_typer(schemas.app, name="schemas")

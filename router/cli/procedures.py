@@ -1,18 +1,16 @@
-"""Commands on procedure definitions: list, lint, show, draw, and play recorded histories again."""
+"""Commands on procedure definitions: list, lint, show, draw, and try them on a few events."""
 
 from __future__ import annotations
 
-import json as jsons
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from router.assembly import build_clockwork, build_library
+from router.assembly import build_clockwork
 from router.cli import output
 from router.cli.session import (
     MISCONFIGURED,
@@ -23,35 +21,22 @@ from router.cli.session import (
     WhoOption,
     ask,
     exit_codes,
-    opened,
-    run,
+    library_of,
     settings_of,
     user,
 )
 from router.clock import SystemClock
 from router.errors import ConfigError
-from router.ledger import instances, query
-from router.ledger.instances import Stored
-from router.ports import Ledger
 from router.procedures.definition import Definition, plain
 from router.procedures.definitions_file import linted, load_definition
 from router.procedures.draw import as_svg, as_text
-from router.procedures.histories import History, compare
-from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
-from router.procedures.record import record
-from router.procedures.rows import instance_of
-from router.procedures.trial import Row, read_events, tried
+from router.procedures.trial import Row, load_events, tried
 from router.procedures.vocabulary import event_types, facts_told
-from router.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
 LangOption = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of titles and words.")]
 NameArgument = Annotated[str, typer.Argument(help="Name, or name/version, or a YAML file.")]
-PAGE = 200
 
 
 @app.command("list", epilog="Example: lgsp procedures list --json")
@@ -66,7 +51,7 @@ def list_definitions(config: ConfigOption = None, lang: LangOption = "vi", json:
             "budget": each.budget.words(lang) if each.budget is not None else None,
             "nodes": len(each.nodes),
         }
-        for each in sorted(_library(config).definitions.values(), key=lambda each: each.name)
+        for each in sorted(library_of(config).definitions.values(), key=lambda each: each.name)
     ]
     output.listing(rows, as_json=json, empty="There are no definitions.")
 
@@ -116,13 +101,10 @@ def try_definition(
 ) -> None:
     """Play a few events through a definition: verdict, place, status and due dates, step by step. Nothing is stored."""
     definition = _named(name, config)
-    clockwork = build_clockwork(_settings(config), SystemClock())
-    try:
-        said = read_events(events.read_text("utf-8"), str(events))
-        rows = [_told(row) for row in tried(definition, said, clockwork)]
-    except (OSError, UnicodeDecodeError, ConfigError) as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
+    settings = settings_of(config)
+    with exit_codes():
+        clockwork = build_clockwork(settings, SystemClock())
+        rows = [_told(row) for row in tried(definition, load_events(events), clockwork)]
     if json:
         output.listing(rows, as_json=True, empty="")
         return
@@ -189,126 +171,12 @@ def recalculate(
         raise typer.Exit(REFUSED)
 
 
-@app.command("replay-histories", epilog="Example: lgsp procedures replay-histories --ledger --newest")
-def replay_histories(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of recorded histories (*.json).")] = None,
-    ledger: Annotated[bool, typer.Option("--ledger", help="Those of the ledger.")] = False,
-    newest: Annotated[bool, typer.Option("--newest", help="Under the newest versions, not the pinned ones.")] = False,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Play recorded histories with these definitions and this engine; exit 1 if anything comes out otherwise.
-
-    Compared are verdicts, flags, moves of due dates, what is sent, alerts, refunds and the end.
-    """
-    if (folder is None) == (not ledger):
-        output.error("lgsp: name a folder, or --ledger")
-        raise typer.Exit(MISCONFIGURED)
-    settings = _settings(config)
-    library = _library(config)
-    clockwork = build_clockwork(settings, SystemClock())
-    histories = list(_from_folder(folder)) if folder is not None else run(_from_ledger(settings))
-    rows = [found._asdict() for each in histories for found in compare(each, library, clockwork, newest=newest)]
-    output.listing(rows, as_json=json, empty=f"{len(histories)} histories, nothing is judged otherwise.")
-    if rows:
-        raise typer.Exit(REFUSED)
-
-
-@app.command("record-history", epilog="Example: lgsp procedures record-history H39.16-250616-0007 -o transfer.json")
-def record_history(
-    of: Annotated[str, typer.Argument(metavar="CODE", help="A code of the dossier or document; or a recorded *.json.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    config: ConfigOption = None,
-) -> None:
-    """Write one dossier's history to a file for `replay-histories`, its codes and numbers replaced by others.
-
-    Of a file that is a history already, only what comes of it is recorded anew. Exit 1 for a dossier that is not known,
-    or that today's definition judges otherwise than its log says.
-    """
-    settings, again = _settings(config), of.endswith(".json")
-    clockwork = build_clockwork(settings, SystemClock())
-    found = [_from_file(Path(of))] if again else run(_of_code(settings, of))
-    if not found:
-        output.error(f"lgsp: no procedure is known of {of}")
-        raise typer.Exit(REFUSED)
-    with exit_codes():
-        values = record(found[0], _library(config), clockwork, known=again)
-    out.write_text(jsons.dumps(values, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    output.line(f"{out}: {len(values['events'])} events, {len(values['effects'])} with effects")
-
-
-def _from_folder(folder: Path) -> Iterator[History]:
-    yield from map(_from_file, sorted(folder.glob("*.json")))
-
-
-def _from_file(file: Path) -> History:
-    try:
-        return History.read(file.name, jsons.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, KeyError) as error:
-        output.error(f"lgsp: {file}: no history ({type(error).__name__}: {error})")
-        raise typer.Exit(MISCONFIGURED) from None
-
-
-async def _of_code(settings: Settings, code: str) -> list[History]:
-    """The histories under a code, the longest first: ids may have turned out to be one dossier."""
-    async with opened(settings) as (ledger, _):
-
-        def look(conn: Connection) -> list[History]:
-            stored = instances.load(conn, query.keys_by_code(conn, code))
-            made = [_history(each, instances.log(conn, key)) for key, each in stored.items()]
-            return sorted(made, key=lambda each: -len(each.lines))
-
-        return await ledger.read(look)
-
-
-def _history(stored: Stored, lines: Sequence[Mapping[str, Any]]) -> History:
-    state, after = stored.state, instance_of(stored)
-    return History(stored.key.hex(), state["procedure"], state["definition"], state["end_state"], lines, after=after)
-
-
-async def _from_ledger(settings: Settings) -> list[History]:
-    async with opened(settings) as (ledger, _):
-        return [history async for history in _pages(ledger)]
-
-
-async def _pages(ledger: Ledger) -> AsyncIterator[History]:
-    after = b""
-    while True:
-        page = await ledger.read(partial(instances.page, after=after, limit=PAGE))
-        for stored in page:
-            lines = await ledger.read(partial(instances.log, key=stored.key))
-            yield _history(stored, lines)
-        if len(page) < PAGE:
-            return
-        after = page[-1].key
-
-
-def _settings(config: ConfigOption) -> Settings:
-    try:
-        return settings_of(config)
-    except ConfigError as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
-
-
-def _library(config: ConfigOption) -> Library:
-    settings = _settings(config)
-    try:
-        return build_library(settings)
-    except ConfigError as error:
-        output.error(f"lgsp: {error}")
-        raise typer.Exit(MISCONFIGURED) from None
-
-
 def _named(name: str, config: ConfigOption) -> Definition:
     if name.endswith((".yaml", ".yml")):
-        try:
+        with exit_codes():
             return load_definition(Path(name))
-        except ConfigError as error:
-            output.error(f"lgsp: {error}")
-            raise typer.Exit(MISCONFIGURED) from None
     procedure, _, version = name.partition("/")
-    found = [each for each in _library(config).definitions.values() if each.procedure == procedure]
+    found = [each for each in library_of(config).definitions.values() if each.procedure == procedure]
     fit = [each for each in found if not version or str(each.version) == version]
     if not fit:
         output.error(f"lgsp: there is no definition {name}; `lgsp procedures list` names them")

@@ -16,6 +16,7 @@ import typer
 from router.assembly import (
     build_codec,
     build_ledger,
+    build_library,
     build_procedures,
     build_routes,
     current_routes,
@@ -32,6 +33,7 @@ from router.money_desk import MoneyDesk
 from router.operations import Operations
 from router.placing import Placing
 from router.ports import Clock, Ledger
+from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
 from router.replay.desk import ReplayDesk
 from router.replay.edits import checked
@@ -61,8 +63,16 @@ def config_file(config: Path | None) -> Path | None:
 
 
 def settings_of(config: Path | None) -> Settings:
-    """The settings of a command."""
-    return load_settings(config_file(config))
+    """The settings of a command. Ends the command with an exit code where they are refused."""
+    with exit_codes():
+        return load_settings(config_file(config))
+
+
+def library_of(config: Path | None) -> Library:
+    """The procedure definitions of a command. Ends the command with an exit code where one is refused."""
+    settings = settings_of(config)
+    with exit_codes():
+        return build_library(settings)
 
 
 def ask(config: Path | None, question: Callable[[Operations], Awaitable[R]]) -> R:

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.procedures.calendar import Calendar
-from router.procedures.definition import Definition, Duration, Node, Unit
+from router.procedures.definition import Definition, Node
+from router.procedures.duration import Duration, Unit
 from router.procedures.instance import Due, Instance, Move
 from router.procedures.office import OfficeWeek, Place
 from router.procedures.status import PAUSED, TERMINAL, Status

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from router.procedures import decisions, finance, payments
-from router.procedures.definition import Definition, Duration
+from router.procedures.definition import Definition
+from router.procedures.duration import Duration
 from router.procedures.instance import Early, Event
 from router.procedures.obligation import NOT_STARTED, NOTICE_UNKNOWN, Finance, Settled
 

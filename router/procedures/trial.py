@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
 
 from router.errors import ConfigError
-from router.procedures.definition import Definition, Duration
+from router.procedures.definition import Definition
 from router.procedures.dues import VIETNAM, Clockwork, agency_due, due_at, micros
+from router.procedures.duration import Duration
 from router.procedures.effects import Step
 from router.procedures.engine import opened, step
 from router.procedures.instance import Event, Instance
@@ -55,8 +57,13 @@ class Row(NamedTuple):
     end: str
 
 
-def read_events(text: str, file: str) -> list[Said]:
+def load_events(path: Path) -> list[Said]:
     """The list of a file. Raises ``ConfigError`` with the number of the entry."""
+    file = str(path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("cannot be read", file=file, expected="a YAML file in UTF-8") from error
     try:
         values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -16,9 +16,9 @@ from router.ledger.local import LocalEffect, LocalWork
 from router.ledger.procedure_tables import instance
 from router.ledger.rows import Order, OrderResult, Shard
 from router.procedures.calendar import load_calendar
-from router.procedures.definition import Duration, Unit
 from router.procedures.definitions_file import shipped_definitions
 from router.procedures.dues import Clockwork
+from router.procedures.duration import Duration, Unit
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES, Procedures
 from router.simulation.ports import Store, template

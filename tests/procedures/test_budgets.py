@@ -7,9 +7,9 @@ from datetime import datetime
 import pytest
 
 from router.errors import ConfigError
-from router.procedures.definition import Duration
 from router.procedures.definitions_file import parse_definition
 from router.procedures.dues import agency_due, due_at, local, micros
+from router.procedures.duration import Duration
 from router.procedures.engine import opened, step
 from router.procedures.instance import Event
 from router.sdk.dates import VIETNAM

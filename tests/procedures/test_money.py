@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.procedures.definition import Duration, Timeout
+from router.procedures.definition import Timeout
+from router.procedures.duration import Duration
 from router.procedures.obligation import balance
 from router.procedures.rows import facts_row
 from router.procedures.verdict import Verdict

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from router.errors import ConfigError
 from router.procedures import dues, recount
 from router.procedures.calendar import Calendar, load_calendar
-from router.procedures.definition import Duration
 from router.procedures.dues import Clockwork, local, micros
+from router.procedures.duration import Duration
 from router.procedures.office import OfficeHours, OfficeWeek, Place
 from tests.procedures.story import Story
 from tests.procedures.test_calendar import INSTANTS, SPANS, at

@@ -11,8 +11,9 @@ import pytest
 from router.errors import ConfigError
 from router.ledger.procedure_tables import instance
 from router.ports import Ledger
-from router.procedures.definition import Definition, Duration
+from router.procedures.definition import Definition
 from router.procedures.definitions_file import parse_definition, shipped_definitions
+from router.procedures.duration import Duration
 from router.procedures.library import Library, Used
 from router.procedures.recipient import Procedures
 from router.sdk.dates import VIETNAM

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from router.procedures.definition import Duration
 from router.procedures.definitions_file import shipped_definitions
 from router.procedures.dues import due_at, local
+from router.procedures.duration import Duration
 from router.procedures.library import Library
 from router.procedures.verdict import Verdict
 from router.sdk.dates import VIETNAM
