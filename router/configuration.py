@@ -15,33 +15,14 @@ from pydantic_core import ErrorDetails
 
 from router.environment import variables
 from router.errors import ConfigError
+from router.refusals import KINDS, VALUES, Words, refused, unfit, words_of
 from router.sdk.configured import SUFFIX, secret_keys
 from router.settings import Settings
+from router.text_file import text_of
 
 #: Settings that are paths. What else is one ends with ``_file``.
 PATHS: Final = (("data",), ("routing", "rules"), ("routing", "agencies"), ("procedures", "definitions"),
                 ("procedures", "overrides"), ("schemas", "ids"))  # fmt: skip
-
-#: What is wrong, in plain words, by pydantic's name of the error; ``{…}`` are its facts.
-WORDS: Final = {
-    "missing": ("is missing", ""),
-    "extra_forbidden": ("there is no such setting", ""),
-    "string_pattern_mismatch": ("has the wrong form", ""),
-    "literal_error": ("is not one of the values it may have", "{expected}"),
-    "enum": ("is not one of the values it may have", "{expected}"),
-    "greater_than": ("is too small", "more than {gt}"),
-    "greater_than_equal": ("is too small", "{ge} or more"),
-    "less_than": ("is too large", "less than {lt}"),
-    "less_than_equal": ("is too large", "{le} or less"),
-    "string_too_short": ("is too short", "{min_length} characters or more"),
-    "string_too_long": ("is too long", "{max_length} characters or fewer"),
-}
-#: The form that a kind of value has, by the first part of pydantic's name of the error.
-KINDS: Final = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "string": "text in quotes",
-    "path": "a path in quotes", "dict": "a table", "model": "a table", "list": "a list", "tuple": "a list",
-    "datetime": "a time such as 2025-09-03T20:00:00+07:00", "date": "a date such as 2025-07-01",
-}  # fmt: skip
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -50,15 +31,14 @@ def load_settings(path: Path | None) -> Settings:
     """
     name = str(path) if path else "environment"
     try:
-        values = tomllib.loads(path.read_text("utf-8")) if path else {}
-    except OSError as error:
-        raise ConfigError(error.strerror or "cannot be read", file=name, expected="a readable TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(error), file=name, expected="TOML in UTF-8") from error
+        values = tomllib.loads(text_of(path, "TOML")) if path else {}
+    except tomllib.TOMLDecodeError as error:
+        form = "TOML in UTF-8", "TOML mã hóa UTF-8"
+        raise refused("no_syntax", file=name, kind="TOML", found=str(error), form=form[0], form_vi=form[1]) from error
     for key, variable in variables().items():
         first = key.partition(".")[0]
         if first not in Settings.model_fields:
-            raise ConfigError("there is no such setting", file=variable, expected=_nearest(first, Settings))
+            raise refused("no_setting", file=variable, form=_nearest(first, Settings))
     if path is not None:
         values.setdefault("data", "data")
         values = _anchored(values, path.parent)
@@ -76,27 +56,28 @@ def config_error(error: ValidationError, file: str, model: type[BaseModel], pref
     place = [str(part) for part in first["loc"] if part != "[key]"]
     context = first.get("ctx") or {}
     key = ".".join(part for part in (prefix, *place, str(context.get("key", ""))) if part)
-    problem, expected = _told(first, model, place)
-    return ConfigError(problem, file=_variable(key) or file, key=key, expected=expected)
+    words = _told(first, model, place)
+    where = _variable(key) or file
+    return unfit(words, file=where, key=key)
 
 
-def _told(first: ErrorDetails, model: type[BaseModel], place: Sequence[str]) -> tuple[str, str]:
+def _told(first: ErrorDetails, model: type[BaseModel], place: Sequence[str]) -> Words:
     """Problem and expected form."""
     context, kind = first.get("ctx") or {}, first["type"]
     if kind in ("at", "value_error"):
-        return str(context.get("problem") or context["error"]), str(context.get("expected", ""))
+        problem, form = str(context.get("problem") or context["error"]), str(context.get("expected", ""))
+        return Words(problem, "giá trị không dùng được", form, form)
     if first["loc"][-1:] == ("[key]",):
-        return "the name has the wrong form", _form_of_names(list(_fields(model, place))[-1])
-    trail = list(_fields(model, place))
+        form = _form_of_names(list(_fields(model, place))[-1])
+        return Words("the name has the wrong form", "tên sai dạng", form, form)
+    words, trail = words_of(first), list(_fields(model, place))
     field = trail[-1] if trail else None
-    described = (field.description if field is not None else "") or ""
     if kind == "extra_forbidden":
-        return WORDS[kind][0], _nearest(place[-1], _owner(model, place))
-    if kind in WORDS:
-        problem, expected = WORDS[kind]
-        return problem, described or expected.format(**context) or _form(field)
-    form = next((form for start, form in KINDS.items() if kind.startswith(start)), "")
-    return ("has the wrong form", described or form) if form else (first["msg"], described)
+        form = _nearest(place[-1], _owner(model, place))
+        return words._replace(form=form, form_vi=form)
+    if described := (field.description if field is not None else "") or "":
+        return words._replace(form=described, form_vi=described)
+    return words if words.form or kind not in VALUES else words._replace(form=_form(field))
 
 
 def _variable(key: str) -> str:
@@ -118,9 +99,8 @@ def _form(field: FieldInfo | None) -> str:
     if field is None:
         return ""
     name = getattr(field.annotation, "__name__", "")
-    return {"str": KINDS["string"], "SecretStr": "a secret, or its file as …_file"}.get(
-        name, KINDS.get(name, "a table")
-    )
+    known = {"str": KINDS["string"][0], "SecretStr": "a secret, or its file as …_file"}
+    return known.get(name) or KINDS.get(name, KINDS["model"])[0]
 
 
 def _form_of_names(field: FieldInfo) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from router.assembly import build_ledger, build_routes, current_routes, locals_of
+from router.assembly import build_ledger, build_library, build_routes, current_routes, locals_of
 from router.delivery.calls import Recipient
 from router.doctor_bus import Finding, examine_bus, examine_lag
 from router.errors import ConfigError, LedgerError
@@ -14,6 +14,7 @@ from router.ledger import alerts, audit, registry, store
 from router.objects import FolderObjectStore
 from router.owner_key import key_file, owner_key
 from router.ports import Clock, Ids
+from router.procedures.calendar import load_calendar
 from router.recipients import build_recipients
 from router.routing.lint import check
 from router.routing.table import Routes
@@ -40,6 +41,7 @@ async def examine(
     for recipient in built if probe else ():
         findings.append(await _probed(recipient))
     findings += await _routes(settings, clock)
+    findings += _procedures(settings) if settings.procedures.enabled else []
     findings += await examine_bus(settings, clock)
     findings += await _ledger(settings, clock)
     return findings
@@ -116,6 +118,15 @@ async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
     found += [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
     said = f"{len(routes.rules)} rules ({routes.digest}), registry {routes.registry.version}"
     return [Finding("routes", "ok", said, ""), *found]
+
+
+def _procedures(settings: Settings) -> list[Finding]:
+    try:
+        known, section = build_library(settings).definitions, settings.procedures
+        calendar = load_calendar(section.jurisdiction, section.overrides)
+    except ConfigError as error:
+        return [Finding("procedures", "wrong", str(error), "correct the file")]
+    return [Finding("procedures", "ok", f"{len(known)} definitions, calendar {calendar.name} {calendar.version}", "")]
 
 
 async def _in_force(settings: Settings, clock: Clock) -> tuple[Routes, list[Finding]]:

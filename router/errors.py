@@ -43,14 +43,28 @@ class RouterError(Exception):
 class ConfigError(RouterError):
     """Settings or data refused at the door.
 
-    ``file`` and ``key`` say where (the key may be a line number), ``expected`` which form would do.
+    ``file``, ``line`` (0: not known) and ``key`` say where, ``problem`` what was found, ``expected`` which form would
+    do; ``vi`` and ``expected_vi`` say the last two in Vietnamese, where they are given.
     """
 
-    def __init__(self, problem: str, *, file: str = "", key: str = "", expected: str = "") -> None:
-        where = ": ".join(part for part in (file, key) if part)
-        text = f"{where}: {problem}" if where else problem
-        super().__init__(f"{text} (expected {expected})" if expected else text)
-        self.problem, self.file, self.key, self.expected = problem, file, key, expected
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        key: str = "",
+        expected: str = "",
+        vi: str = "",
+        expected_vi: str = "",
+    ) -> None:
+        place = ", ".join(part for part in (f"line {line}" if line else "", key) if part)
+        where = "".join(f"{part}: " for part in (file, place) if part)
+        said = f"{problem} (expected {expected})" if expected else problem
+        form = expected_vi or expected
+        said_vi = f" / {vi} (cần {form})" if vi and form else f" / {vi}" if vi else ""
+        super().__init__(f"{where}{said}{said_vi}")
+        self.problem, self.file, self.line, self.key, self.expected = problem, file, line, key, expected
 
 
 class BusError(RouterError):

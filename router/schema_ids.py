@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from router.codec import fingerprint_of
 from router.errors import ConfigError
+from router.refusals import refused
+from router.text_file import text_of
 from schemas.catalogue import current_schemas, released_schemas
 
 LARGEST: Final = 2**32 - 1
@@ -33,12 +35,12 @@ class SchemaIds(NamedTuple):
 def load_schema_ids(path: Path) -> SchemaIds:
     """Read the file. Raises ``ConfigError`` with file, key and expected form."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(str(error), file=str(path), expected="a readable TOML file") from error
+        values = tomllib.loads(text_of(path, "TOML"))
+    except tomllib.TOMLDecodeError as error:
+        raise refused("no_syntax", file=str(path), kind="TOML", found=str(error)) from error
     for part, found in values.items():
         if part not in PARTS or not isinstance(found, Mapping):
-            raise ConfigError("there is no such table", file=str(path), key=part, expected=" or ".join(PARTS))
+            raise refused("no_table", file=str(path), key=part, form=" | ".join(PARTS))
     current = {name: fingerprint_of(schema) for name, schema in current_schemas().items()}
     shipped = {*current.values(), *map(fingerprint_of, released_schemas())}
     known: dict[int, bytes] = {}
@@ -77,4 +79,4 @@ def _add(path: Path, key: str, known: dict[int, bytes], number: int, fingerprint
 
 
 def _wrong(path: Path, key: str, expected: str) -> ConfigError:
-    return ConfigError("cannot be used", file=str(path), key=key, expected=expected)
+    return refused("unusable", file=str(path), key=key, form=expected)

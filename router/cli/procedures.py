@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 from router.assembly import build_clockwork
 from router.cli import output
 from router.cli.session import (
-    MISCONFIGURED,
     REFUSED,
     ConfigOption,
     JsonOption,
@@ -27,12 +25,13 @@ from router.cli.session import (
 )
 from router.clock import SystemClock
 from router.errors import ConfigError
-from router.procedures.definition import Definition, plain
+from router.procedures.definition import Definition, Finding, plain
 from router.procedures.definitions_file import linted, load_definition
 from router.procedures.draw import as_svg, as_text
 from router.procedures.recipient import PROCEDURES
 from router.procedures.trial import Row, load_events, tried
 from router.procedures.vocabulary import event_types, facts_told
+from router.text_file import text_of
 
 app = typer.Typer(no_args_is_help=True, help="Interconnected procedures: their definitions, and what they would judge.")
 LangOption = Annotated[Literal["vi", "en"], typer.Option("--lang", help="Language of titles and words.")]
@@ -67,13 +66,17 @@ def lint(
         try:
             _, findings = linted(text, name)
         except ConfigError as error:
-            line = re.search(r"line (\d+)", error.key)
-            rows.append({"file": name, "line": int(line[1]) if line else 1, "fault": True, "text": str(error)})
+            rows.append({"file": name, "line": error.line or 1, "fault": True, "text": str(error)})
             continue
-        rows += [{"file": name, "line": line, "fault": f.fault, "text": f.text} for line, f in findings]
+        rows += [{"file": name, "line": line, "fault": found.fault, "text": _words(found)} for line, found in findings]
     output.listing(rows, as_json=json, empty="Nothing to find.")
     if any(row["fault"] for row in rows):
         raise typer.Exit(REFUSED)
+
+
+def _words(found: Finding) -> str:
+    """As the refusal of a file would say it, without the place: that has a column of its own."""
+    return str(ConfigError(found.text, expected=found.form, vi=found.vi, expected_vi=found.form_vi))
 
 
 @app.command("events", epilog="Example: lgsp procedures events dossier.component_changed")
@@ -187,11 +190,9 @@ def _named(name: str, config: ConfigOption) -> Definition:
 def _texts(named: list[Path] | None) -> Iterator[tuple[str, str]]:
     if named:
         for file in named:
-            try:
-                yield str(file), file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                output.error(f"lgsp: {file}: {error}")
-                raise typer.Exit(MISCONFIGURED) from None
+            with exit_codes():
+                text = text_of(file)
+            yield str(file), text
         return
     folder = files("router.procedures") / "definitions"
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):

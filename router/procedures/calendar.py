@@ -24,6 +24,7 @@ from router.errors import ConfigError
 from router.procedures.calendar_file import read
 from router.procedures.office import CLOSED, DEFAULT_WEEK, OfficeHours, Offices, OfficeWeek
 from router.sdk.dates import VIETNAM
+from router.text_file import text_of
 
 LONGEST_BREAK: Final = 60  # days; a calendar with more days off in a row is a slip of the pen
 
@@ -143,11 +144,7 @@ def load_calendar(jurisdiction: str = "vn", overrides: Path | None = None) -> Ca
     shipped = (files("router.procedures") / "overrides" / "vn.yaml").read_text("utf-8")
     days, offices = read(shipped, "vn.yaml")
     if overrides is not None:
-        try:
-            text = overrides.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError("cannot be read", file=str(overrides), expected="a YAML file in UTF-8") from error
-        own = read(text, str(overrides))
+        own = read(text_of(overrides), str(overrides))
         days, offices = {**days, **own.days}, own.offices
     made_of = repr((jurisdiction, version("holidays"), sorted(days.items()), offices))
     return Calendar(jurisdiction, sha256(made_of.encode()).hexdigest()[:12], days, offices)

@@ -14,16 +14,17 @@ seats:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, time, timedelta
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from router.errors import ConfigError
 from router.procedures.office import CLOSED, DEFAULT_WEEK, OfficeHours, Offices, OfficeWeek
+from router.refusals import refused, unfit, words_of
+from router.yaml_file import Document, parse
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CLOSED_WORD: Final = "closed"
@@ -127,12 +128,14 @@ class CalendarFile(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _once("days", (entry.day for entry in self.days))
-        _once("hours", (f"{kind} {name}" for entry in self.hours for kind, name in entry.whose or [("usual", "hours")]))
-        _once("seats", (f"{seat.role} of {code}" for seat in self.seats for code in seat.of))
-        for entry in self.hours:
+        _once("days", ((n, entry.day) for n, entry in enumerate(self.days)))
+        usual = [("usual", "hours")]
+        whose = ((n, pair) for n, entry in enumerate(self.hours) for pair in entry.whose or usual)
+        _once("hours", ((n, f"{kind} {name}") for n, (kind, name) in whose))
+        _once("seats", ((n, f"{seat.role} of {code}") for n, seat in enumerate(self.seats) for code in seat.of))
+        for number, entry in enumerate(self.hours):
             if not entry.over(DEFAULT_WEEK).full.length:
-                raise _Fault("hours", "an office that is always closed never finishes anything")
+                raise _Fault("never_open", ("hours", str(number)), "hours")
         return self
 
     def offices(self) -> Offices:
@@ -155,35 +158,43 @@ class Read(NamedTuple):
 
 
 class _Fault(ValueError):
-    """A fault of the file as a whole, at a key."""
+    """A fault of the file as a whole: one of ``refusals.PROBLEMS``, at a place that is named ``key``."""
 
-    def __init__(self, key: str, what: str) -> None:
-        super().__init__(what)
-        self.key, self.what = key, what
+    def __init__(self, problem: str, place: tuple[str, ...], key: str, found: str = "") -> None:
+        super().__init__(f"{key}: {problem}")
+        self.problem, self.place, self.key, self.found = problem, place, key, found
 
 
 def read(text: str, file: str) -> Read:
-    """Read a file's text. Raises ``ConfigError`` naming file, key and expected form."""
+    """Read a file's text. Raises ``ConfigError`` naming file, line, key and expected form."""
+    document = parse(text, file, texts=True)
     try:
-        values: Any = yaml.load(text, Loader=yaml.BaseLoader)  # all scalars are texts: a bare `off` is no false
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError("is not YAML", file=file, key=f"line {mark.line + 1}" if mark else "") from error
-    try:
-        made = CalendarFile.model_validate(values)
+        made = CalendarFile.model_validate(document.values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        fault = (first.get("ctx") or {}).get("error")
-        key = fault.key if isinstance(fault, _Fault) else ".".join(map(str, first["loc"]))
-        expected = next((form for name, form in _EXPECTED.items() if key.startswith(name)), _DAYS)
-        message = fault.what if isinstance(fault, _Fault) else first["msg"]
-        raise ConfigError(message, file=file, key=key, expected=expected) from None
+        raise _refusal(error, document) from None
     return Read({entry.day: entry.kind == "makeup_work" for entry in made.days}, made.offices())
 
 
-def _once(key: str, names: Iterator[object]) -> None:
+def _refusal(error: ValidationError, document: Document) -> ConfigError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    fault = (first.get("ctx") or {}).get("error")
+    if isinstance(fault, _Fault):
+        place, form = fault.place, _form_of(fault.place[0])
+        line, key = document.line_of(place), fault.key
+        return refused(fault.problem, file=document.file, line=line, key=key, form=form, found=fault.found)
+    key, form = ".".join(map(str, first["loc"])), _form_of(str(first["loc"][0]) if first["loc"] else "")
+    return unfit(words_of(first), file=document.file, line=document.line_of(first["loc"]), key=key, form=form)
+
+
+def _form_of(part: str) -> str:
+    """The form of a part of the file; of days, where no part is meant."""
+    return next((form for name, form in _EXPECTED.items() if part.startswith(name)), _DAYS)
+
+
+def _once(key: str, names: Iterable[tuple[int, object]]) -> None:
+    """Refuse a name that stands in two entries; ``names`` are pairs of the entry's number and a name."""
     seen: set[object] = set()
-    for name in names:
+    for number, name in names:
         if name in seen:
-            raise _Fault(f"{key}, {name}", "stands there twice")
+            raise _Fault("twice", (key, str(number)), f"{key}, {name}", str(name))
         seen.add(name)

@@ -61,11 +61,16 @@ class Part(BaseModel):
 
 
 class Finding(NamedTuple):
-    """Something to say about a part of a definition. ``fault``: it cannot be used like this."""
+    """Something to say about a part of a definition. ``fault``: it cannot be used like this. ``vi`` says it in
+    Vietnamese, ``form`` and ``form_vi`` are the form that would do, where they are known.
+    """
 
     place: tuple[str, ...]
     text: str
     fault: bool = True
+    vi: str = ""
+    form: str = ""
+    form_vi: str = ""
 
 
 class Text(Part):

@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
-
 from router.errors import ConfigError
 from router.procedures.definition import Definition
 from router.procedures.dues import VIETNAM, Clockwork, agency_due, due_at, micros
@@ -24,11 +22,15 @@ from router.procedures.instance import Event, Instance
 from router.procedures.signals import TIMER_DUE
 from router.procedures.timetable import timers
 from router.procedures.vocabulary import event_types, facts_told
+from router.refusals import refused
+from router.text_file import text_of
+from router.yaml_file import Document, parse
 
 START: Final = datetime(2025, 8, 4, 8, tzinfo=VIETNAM)  # a Monday; where the first event says no `at`
 MOST_TIMERS: Final = 1_000  # between two events
 _MINUTE: Final = 60_000_000
 _EXPECTED: Final = "a list of `{event: …, at: …, facts}` and `{later: 5 working days}`"
+_KINDS: Final[Mapping[str, type]] = {"text": str, "number": int, "truth": bool, "list": list}
 _TOLD_BESIDE: Final[Mapping[str, Any]] = {"code": "H00-250804-0001", "procedure": "trial", "agency": "H00"}
 
 
@@ -58,19 +60,11 @@ class Row(NamedTuple):
 
 
 def load_events(path: Path) -> list[Said]:
-    """The list of a file. Raises ``ConfigError`` with the number of the entry."""
-    file = str(path)
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot be read", file=file, expected="a YAML file in UTF-8") from error
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot be read: {error}", file=file, expected=_EXPECTED) from error
-    if not isinstance(values, list):
-        raise ConfigError("is no list", file=file, expected=_EXPECTED)
-    return [_said(value, file, f"entry {number}") for number, value in enumerate(values, start=1)]
+    """The list of a file. Raises ``ConfigError`` with line and number of the entry."""
+    document = parse(text_of(path), str(path))
+    if not isinstance(document.values, list):
+        raise refused("no_list", file=document.file, form=_EXPECTED)
+    return [_Entry(document, number, value).said() for number, value in enumerate(document.values)]
 
 
 def tried(definition: Definition, said: list[Said], clockwork: Clockwork) -> Iterator[Row]:
@@ -79,7 +73,7 @@ def tried(definition: Definition, said: list[Said], clockwork: Clockwork) -> Ite
     instance = opened(definition, now)
     for number, each in enumerate(said, start=1):
         if each.at and each.at < now:
-            raise ConfigError("comes before the one above it", key=f"entry {number}", expected="events in order")
+            raise refused("order", file="", key=f"entry {number}")
         until = clockwork.after(now, each.later) if each.later is not None else each.at or now + _MINUTE
         for _ in range(MOST_TIMERS):
             timer = _first_due(definition, instance, clockwork, until)
@@ -116,35 +110,48 @@ def _row(event: str, made: Step, now: int) -> Row:
     )  # fmt: skip
 
 
-def _said(value: Any, file: str, entry: str) -> Said:
-    if not isinstance(value, Mapping) or ("event" in value) == ("later" in value):
-        raise ConfigError("is neither an event nor a time", file=file, key=entry, expected=_EXPECTED)
-    if "later" in value:
+class _Entry:
+    """One entry of the list. ``said`` raises ``ConfigError``."""
+
+    def __init__(self, document: Document, number: int, value: Any) -> None:
+        self._file, self._line = document.file, document.line_of((number,))
+        self._key, self._value = f"entry {number + 1}", value
+
+    def said(self) -> Said:
+        value = self._value
+        if not isinstance(value, Mapping) or ("event" in value) == ("later" in value):
+            raise self._refused("no_entry", form=_EXPECTED)
+        if "later" in value:
+            try:
+                return Said("", {}, 0, Duration.read(value["later"]))
+            except ValueError as error:
+                raise self._refused("fault", form=_EXPECTED, found=str(error)) from None
+        event, at = str(value["event"]), self._at(value.get("at"))
+        if event not in event_types(event) or not facts_told(event):
+            raise self._refused("no_event", found=event)
+        facts = {str(name): fact for name, fact in value.items() if name not in ("event", "at")}
+        self._require_told(event, facts)
+        beside = {name: fact for name, fact in _TOLD_BESIDE.items() if name in facts_told(event)}
+        return Said(event, {**beside, **facts}, at, None)
+
+    def _require_told(self, event: str, facts: Mapping[str, Any]) -> None:
+        told = facts_told(event)
+        for name, fact in facts.items():
+            if name not in told:
+                raise self._refused("no_fact", form=", ".join(told), event=event, found=name)
+            kind, values = told[name].kind, told[name].values
+            if not isinstance(fact, _KINDS[kind]) or (values and fact not in values):
+                allowed = ", ".join(map(str, values)) or f"a {kind}"
+                raise self._refused("no_value", form=allowed, name=name, found=fact)
+
+    def _at(self, value: Any) -> int:
+        if value is None:
+            return 0
         try:
-            return Said("", {}, 0, Duration.read(value["later"]))
-        except ValueError as error:
-            raise ConfigError(str(error), file=file, key=entry, expected=_EXPECTED) from None
-    event, at = str(value["event"]), _instant(value.get("at"), file, entry)
-    if event not in event_types(event) or not facts_told(event):
-        raise ConfigError(f"there is no event type `{event}`", file=file, key=entry, expected="see procedures events")
-    told = facts_told(event)
-    facts = {str(name): fact for name, fact in value.items() if name not in ("event", "at")}
-    kinds = {"text": str, "number": int, "truth": bool, "list": list}
-    for name, fact in facts.items():
-        if name not in told:
-            raise ConfigError(f"`{event}` does not tell `{name}`", file=file, key=entry, expected=", ".join(told))
-        kind, values = told[name].kind, told[name].values
-        if not isinstance(fact, kinds[kind]) or (values and fact not in values):
-            allowed = ", ".join(map(str, values)) or f"a {kind}"
-            raise ConfigError(f"`{name}` is not `{fact}`", file=file, key=entry, expected=allowed)
-    return Said(event, {**{name: value for name, value in _TOLD_BESIDE.items() if name in told}, **facts}, at, None)
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            raise self._refused("no_time", found=value) from None
+        return micros(at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM))
 
-
-def _instant(value: Any, file: str, entry: str) -> int:
-    if value is None:
-        return 0
-    try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ConfigError(f"`{value}` is no time", file=file, key=entry, expected="like 2025-08-04 09:00") from None
-    return micros(at if at.tzinfo is not None else at.replace(tzinfo=VIETNAM))
+    def _refused(self, problem: str, *, form: str = "", **facts: Any) -> ConfigError:
+        return refused(problem, file=self._file, line=self._line, key=self._key, form=form, **facts)

@@ -15,14 +15,17 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import StringIO
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from unicodedata import normalize
 
 from router.errors import ConfigError
+from router.refusals import refused
 from router.routing.agencies import Agency, Code, Registry, Relation, Succession, shared_code
 from router.routing.registry_changes import day, serves
+from router.text_file import decoded, unreadable
 
 AGENCIES, CODES, SUCCESSIONS = "agencies.csv", "codes.csv", "successions.csv"
+KIND: Final = "CSV"
 FILES: Final = (AGENCIES, CODES, SUCCESSIONS)
 #: Columns by file; those with a star may be left out.
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -103,7 +106,7 @@ class _Row:
     def text(self, column: str, *, required: bool = True) -> str:
         value = normalize("NFC", (self._cells.get(column) or "").strip())
         if required and not value:
-            raise self.refused(column, "is empty", "a text")
+            raise self.refused(column, "empty")
         return value
 
     def day(self, column: str, default: date) -> date:
@@ -111,22 +114,21 @@ class _Row:
         try:
             return date.fromisoformat(value) if value else default
         except ValueError:
-            raise self.refused(column, f"{value!r} is no date", "yyyy-mm-dd") from None
+            raise self.refused(column, "no_date", found=value) from None
 
     def reference(self, column: str, known: Collection[str]) -> str:
         value = self.text(column)
         if value not in known:
-            raise self.refused(column, f"{value!r} is no agency", f"an id of {AGENCIES}")
+            raise self.refused(column, "no_agency", found=value, table=AGENCIES)
         return value
 
     def once(self, column: str, value: str, known: dict[str, int]) -> None:
         if value in known:
-            raise self.refused(column, f"{value!r} stands in line {known[value]} already", "each once")
+            raise self.refused(column, "stands", found=value, other=known[value])
         known[value] = self.line
 
-    def refused(self, column: str, problem: str, expected: str) -> ConfigError:
-        key = f"line {self.line}, column {column}"
-        return ConfigError(f"{column} {problem}", file=self.file, key=key, expected=expected)
+    def refused(self, column: str, problem: str, *, form: str = "", **facts: Any) -> ConfigError:
+        return refused(problem, file=self.file, line=self.line, key=f"column {column}", form=form, **facts)
 
 
 def _rows(folder: Traversable, name: str, digest: Digest) -> Iterator[_Row]:
@@ -135,35 +137,45 @@ def _rows(folder: Traversable, name: str, digest: Digest) -> Iterator[_Row]:
     digest.update(text.encode())
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not lines:
-        raise ConfigError("is empty", file=file, key="line 1", expected=_form(name))
-    header = [cell.strip() for cell in next(csv.reader([lines[0][1]]))]
+        raise refused("empty_file", file=file, line=1, form=_form(name), form_vi=_form_vi(name))
+    header = [cell.strip() for cell in _cells_of(*lines[0], file)]
     needed = {column for column in _COLUMNS[name] if not column.endswith("*")}
     allowed = {column.removesuffix("*") for column in _COLUMNS[name]}
     if not needed <= set(header) <= allowed or len(set(header)) != len(header):
-        where = f"line {lines[0][0]}"
-        raise ConfigError("the first row names other columns", file=file, key=where, expected=_form(name))
+        raise refused("columns", file=file, line=lines[0][0], form=_form(name), form_vi=_form_vi(name))
     for number, line in lines[1:]:
-        cells = next(csv.reader([line]))
+        cells = _cells_of(number, line, file)
         if len(cells) != len(header):
-            expected = f"{len(header)}: {','.join(header)}"
-            raise ConfigError(f"{len(cells)} cells", file=file, key=f"line {number}", expected=expected)
+            names = ",".join(header)
+            raise refused("cells", file=file, line=number, found=len(cells), many=len(header), names=names)
         yield _Row(file, number, dict(zip(header, cells, strict=True)))
+
+
+def _cells_of(number: int, line: str, file: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
+    except csv.Error as error:
+        raise refused("no_syntax", file=file, line=number, kind=KIND, found=str(error)) from None
 
 
 def _text(path: Traversable, file: str) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError("cannot be read", file=file, expected="a CSV file in UTF-8") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError("is not UTF-8", file=file, key=f"line {line}", expected="CSV UTF-8") from None
+        raise unreadable(error, file, KIND) from error
+    return decoded(content, file, KIND, "utf-8-sig")
 
 
 def _form(name: str) -> str:
-    return f"columns separated by commas: {','.join(column.removesuffix('*') for column in _COLUMNS[name])}"
+    return f"columns separated by commas: {_named(name)}"
+
+
+def _form_vi(name: str) -> str:
+    return f"các cột cách nhau bằng dấu phẩy: {_named(name)}"
+
+
+def _named(name: str) -> str:
+    return ",".join(column.removesuffix("*") for column in _COLUMNS[name])
 
 
 def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
@@ -171,7 +183,7 @@ def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
     for pair in row.text("serves", required=False).split():
         role, _, recipient = pair.partition("=")
         if not role or not recipient:
-            raise row.refused("serves", f"{pair!r} is no pair", "role=recipient, separated by spaces")
+            raise row.refused("serves", "no_pair", form="role=recipient …", found=pair)
         works[role] = recipient
     agency = Agency(
         id=row.text("id"),
@@ -184,9 +196,9 @@ def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
         grace_until=row.day("grace_until", date.max) if row.text("grace_until", required=False) else None,
     )
     if agency.valid_to <= agency.valid_from:
-        raise row.refused("valid_to", f"{agency.valid_to} is not after {agency.valid_from}", "a day after valid_from")
+        raise row.refused("valid_to", "not_after", found=agency.valid_to, start=agency.valid_from)
     if agency.grace_until is not None and agency.grace_until < agency.valid_to:
-        raise row.refused("grace_until", "is before the agency ends", f"valid_to ({day(agency.valid_to)}) or later")
+        raise row.refused("grace_until", "grace", end=day(agency.valid_to))
     return agency
 
 
@@ -198,7 +210,7 @@ def _code(row: _Row, known: Mapping[str, int]) -> Code:
         valid_to=row.day("valid_to", date.max),
     )
     if code.valid_to <= code.valid_from:
-        raise row.refused("valid_to", f"{code.valid_to} is not after {code.valid_from}", "a day after valid_from")
+        raise row.refused("valid_to", "not_after", found=code.valid_to, start=code.valid_from)
     return code
 
 
@@ -206,10 +218,10 @@ def _succession(row: _Row, known: Mapping[str, int]) -> Succession:
     try:
         relation = Relation(row.text("relation"))
     except ValueError:
-        raise row.refused("relation", "is unknown", " | ".join(Relation)) from None
+        raise row.refused("relation", "relation", form=" | ".join(Relation)) from None
     discriminator = row.text("discriminator", required=False)
     if discriminator and not all(discriminator.partition("=")[::2]):
-        raise row.refused("discriminator", f"{discriminator!r} is no pair", "name=value, for instance commune=27991")
+        raise row.refused("discriminator", "no_pair", form="commune=27991", found=discriminator)
     return Succession(
         agency=row.reference("agency", known),
         relation=relation,
@@ -225,8 +237,7 @@ def _refuse_shared(codes: Sequence[tuple[_Row, Code]]) -> None:
     if found is None:
         return
     earlier, later = (next(row for row, code in codes if code is one) for one in found)
-    problem = f"{found[1].value!r} is a code of {found[0].agency} then (line {earlier.line})"
-    raise later.refused("code", problem, "one agency at a time: valid_from and valid_to apart")
+    raise later.refused("code", "shared_code", found=found[1].value, agency=found[0].agency, other=earlier.line)
 
 
 def _refuse_circle(registry: Registry, ends: Sequence[tuple[_Row, Succession]], agencies: Sequence[_Row]) -> None:
@@ -236,6 +247,6 @@ def _refuse_circle(registry: Registry, ends: Sequence[tuple[_Row, Succession]], 
     start, following = found.circle[0], found.circle[1]
     for row, succession in ends:
         if (succession.agency, succession.successor) == (start, following):
-            raise row.refused("successor", f"goes in a circle: {found}", "successions that come to an end")
+            raise row.refused("successor", "circle", found=found, ways="successions")
     row = next(row for row in agencies if row.text("id") == start)
-    raise row.refused("parent", f"goes in a circle: {found}", "parents that come to an end")
+    raise row.refused("parent", "circle", found=found, ways="parents")
