@@ -12,7 +12,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,21 +23,14 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench.measure import resident_mb
-from router.assembly import build_bus, topics_of
-from router.clock import SystemClock, SystemIds
-from router.delivery.calls import Recipient
+from bench.serving import serving
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
-from router.ledger.migrate import migrate_ledger
 from router.ledger.tables import delivery
-from router.objects import FolderObjectStore
 from router.ports import Publisher
-from router.routing.agencies import Registry
-from router.routing.table import Match, Routes, Rule
-from router.runtime import quiet_collector, run_loop
+from router.runtime import run_loop
 from router.sdk import Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt, Transient
-from router.sdk.dates import local_date
 from router.service import Service
-from router.settings import RecipientSection, Settings
+from router.settings import Settings
 from tests.parts.kafka import running_kafka
 from tests.parts.postgres import running_postgres
 
@@ -155,7 +148,7 @@ class Bench:
     """The running service, its partners and the source."""
 
     service: Service
-    partners: dict[str, Partner]
+    partners: Mapping[str, Partner]
     source: Source
 
     async def phase(self, name: str, rates: dict[str, int], done: Any) -> list[float]:
@@ -189,26 +182,9 @@ class Bench:
 
 async def measure(settings: Settings, events: int) -> None:
     """All phases, one after the other."""
-    clock, ids = SystemClock(), SystemIds()
-    await migrate_ledger(settings.ledger_url, None)
-    bus = build_bus(settings, clock)
-    await bus.open()
-    named = {name: RecipientSection(connector="bench") for name in TYPES}
-    await bus.create(topics_of(settings.model_copy(update={"recipients": named})))
-    store = FolderObjectStore(settings.data / "objects")
-    partners = {name: Partner(Context(name, clock, ids, store)) for name in TYPES}
-    recipients = [Recipient(n, p, p.manifest, p.manifest.limits.concurrency) for n, p in partners.items()]
-    service = Service(settings, clock, ids, bus=bus, recipients=recipients)
-    rules = [Rule(name=name, match=Match(type=(kind,)), to=(name,)) for name, kind in TYPES.items()]
-    service.routes = Routes(rules, Registry("bench", [], [], []), local_date(clock.business()))
-    quiet_collector()
-    running = asyncio.create_task(service.run())
-    await service.ready.wait()
-    source = Source(await bus.publisher(), settings.bus.partitions)
-    await phases(Bench(service, partners, source), events)
-    await source.publisher.close()
-    service.stop()
-    await running
+    async with serving(settings, TYPES, Partner) as (service, partners, publisher):
+        source = Source(publisher, settings.bus.partitions)
+        await phases(Bench(service, partners, source), events)
 
 
 async def phases(bench: Bench, events: int) -> None:

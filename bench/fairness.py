@@ -12,26 +12,19 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import resident_mb
-from router.assembly import build_bus, topics_of
-from router.clock import SystemClock, SystemIds
-from router.delivery.calls import Recipient
+from bench.serving import serving
 from router.events import DOSSIER_TOPIC, Message, by_partition, key_of
-from router.ledger.migrate import migrate_ledger
-from router.objects import FolderObjectStore
 from router.ports import Publisher
-from router.routing.agencies import Registry
-from router.routing.table import Match, Routes, Rule
-from router.runtime import quiet_collector, run_loop
+from router.runtime import run_loop
 from router.sdk import Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt, Transient
-from router.sdk.dates import local_date
 from router.service import Service
-from router.settings import RecipientSection, Settings
+from router.settings import Settings
 
 STEADY = 100  # events a second of the others
 DOSSIERS = 2_000  # how many others there are
@@ -90,7 +83,7 @@ class Bench:
     """The running service, its partners and the one publisher of the bus."""
 
     service: Service
-    partners: dict[str, Partner]
+    partners: Mapping[str, Partner]
     publisher: Publisher
     sent: int = 0
     told: list[tuple[str, float, float]] = field(default_factory=list)
@@ -154,26 +147,8 @@ async def phases(bench: Bench, backlog: int, hot: int) -> None:
 
 async def measure(settings: Settings, backlog: int, hot: int) -> None:
     """Start the service and run all phases."""
-    clock, ids = SystemClock(), SystemIds()
-    await migrate_ledger(settings.ledger_url, None)
-    bus = build_bus(settings, clock)
-    await bus.open()
-    named = {name: RecipientSection(connector="bench") for name in TYPES}
-    await bus.create(topics_of(settings.model_copy(update={"recipients": named})))
-    store = FolderObjectStore(settings.data / "objects")
-    partners = {name: Partner(Context(name, clock, ids, store)) for name in TYPES}
-    recipients = [Recipient(n, p, p.manifest, p.manifest.limits.concurrency) for n, p in partners.items()]
-    service = Service(settings, clock, ids, bus=bus, recipients=recipients)
-    rules = [Rule(name=name, match=Match(type=(kind,)), to=(name,)) for name, kind in TYPES.items()]
-    service.routes = Routes(rules, Registry("bench", [], [], []), local_date(clock.business()))
-    quiet_collector()
-    running = asyncio.create_task(service.run())
-    await service.ready.wait()
-    publisher = await bus.publisher()
-    await phases(Bench(service, partners, publisher), backlog, hot)
-    await publisher.close()
-    service.stop()
-    await running
+    async with serving(settings, TYPES, Partner) as (service, partners, publisher):
+        await phases(Bench(service, partners, publisher), backlog, hot)
 
 
 def main() -> None:

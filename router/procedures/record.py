@@ -26,14 +26,14 @@ _EARLY: Final = "early:"  # how a timer of an early event begins; then its sourc
 
 
 class _Names:
-    """Replacements, each made at its first use."""
+    """Replacements by word, each made at its first use."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], str] = {}
+        self._made: dict[str, dict[str, str]] = {}
 
     def of(self, word: str, text: str) -> str:
-        same_word = sum(kind == word for kind, _ in self._made)
-        return self._made.setdefault((word, text), f"{word}-{same_word + 1}") if text else text
+        made = self._made.setdefault(word, {})
+        return made.setdefault(text, f"{word}-{len(made) + 1}") if text else text
 
 
 def record(history: History, library: Library, clockwork: Clockwork, *, known: bool = False) -> dict[str, Any]:

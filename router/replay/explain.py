@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from router.events import OWNER_CONFLICT
 from router.sdk.manifest import Manifest
 
 
@@ -80,7 +81,7 @@ BY_REASON: Final[dict[str, Explanation]] = {
         "Kiểm tra mã với cơ quan gửi. Khi hồ sơ đã có, phát lại; nếu không thuộc ai, bỏ hẳn.",
         "Check the code with the sender. Once the dossier is known, replay; if it belongs to nobody, discard it.",
     ),
-    "owner_conflict": _of(
+    OWNER_CONFLICT: _of(
         "Cùng mã hồ sơ nhưng khác chủ hồ sơ.",
         "The same dossier code came with another owner.",
         "Xác minh với cơ quan gửi; không bao giờ gộp tự động. Bỏ bản tin sai, phát lại bản tin đúng.",
