@@ -17,7 +17,6 @@ from router.sdk import (
     Event,
     Invalid,
     Manifest,
-    Outcome,
     Receipt,
     Route,
     Secret,
@@ -25,7 +24,7 @@ from router.sdk import (
 )
 from router.sdk.auth import Signature
 from router.sdk.fields import Field
-from router.sdk.http import Answer, Http, HttpConfig, classify
+from router.sdk.http import Answer, Http, HttpConfig, receipt_of
 from router.sdk.records import LandFile, ObligationCompletion, ObligationReturn, Payment, Record, TaxNotice
 from router.sdk.records import Receipt as RejectionRecord
 
@@ -134,17 +133,7 @@ class LandRegistry(Connector[LandRegistryConfig]):
 
     def _receipt(self, operation: str, answer: Answer) -> Receipt:
         code, message, reference = _said(answer) if answer.status < 300 else ("", "", "")
-        verdict = classify(
-            self.manifest,
-            operation,
-            status=answer.status,
-            code=code,
-            message=message,
-            retry_after=answer.headers.get("retry-after", ""),
-        )
-        if isinstance(verdict, Exception):
-            raise verdict
-        return Receipt(code, message, reference, duplicate=verdict is Outcome.DUPLICATE)
+        return receipt_of(self.manifest, operation, answer, code=code, message=message, reference=reference)
 
 
 def _said(answer: Answer) -> tuple[str, str, str]:

@@ -19,7 +19,6 @@ from router.sdk import (
     Credential,
     Event,
     Manifest,
-    Outcome,
     Receipt,
     Route,
     Secret,
@@ -30,7 +29,7 @@ from router.sdk import (
 from router.sdk.auth import Token
 from router.sdk.dates import local_date
 from router.sdk.fields import Field
-from router.sdk.http import Answer, Http, HttpConfig, classify
+from router.sdk.http import Answer, Http, HttpConfig, classify, receipt_of
 from router.sdk.records import (
     Document,
     DocumentStatus,
@@ -180,14 +179,6 @@ class OneStop(Connector[OneStopConfig]):
         code, message = str(said.get("code", "")), str(said.get("message", ""))
         if answer.status < 300 and not code:
             raise Uncertain("unreadable_answer", "an answer without a code")
-        verdict = classify(
-            self.manifest,
-            operation.name if operation else "",
-            status=answer.status,
-            code=code,
-            message=message,
-            retry_after=answer.headers.get("retry-after", ""),
-        )
-        if isinstance(verdict, Exception):
-            raise verdict
-        return Receipt(code, message, str(said.get("reference", "")), duplicate=verdict is Outcome.DUPLICATE)
+        name = operation.name if operation else ""
+        reference = str(said.get("reference", ""))
+        return receipt_of(self.manifest, name, answer, code=code, message=message, reference=reference)

@@ -18,7 +18,6 @@ from router.sdk import (
     Event,
     Invalid,
     Manifest,
-    Outcome,
     Receipt,
     Route,
     Secret,
@@ -26,7 +25,7 @@ from router.sdk import (
 )
 from router.sdk.auth import Token
 from router.sdk.fields import write
-from router.sdk.http import Answer, Http, HttpConfig, classify
+from router.sdk.http import Answer, Http, HttpConfig, receipt_of
 from router.sdk.records import ObligationRequest
 from router.sdk.records import Receipt as RejectionRecord
 
@@ -107,14 +106,5 @@ class Tax(Connector[TaxConfig]):
         code, message = str(said.get("MaKetQua") or ""), str(said.get("MoTa") or "")
         if answer.status < 300 and not code:
             raise Uncertain("unreadable_answer", "an answer without MaKetQua")
-        verdict = classify(
-            self.manifest,
-            operation,
-            status=answer.status,
-            code=code,
-            message=message,
-            retry_after=answer.headers.get("retry-after", ""),
-        )
-        if isinstance(verdict, Exception):
-            raise verdict
-        return Receipt(code, message, str(said.get("MaTiepNhan") or ""), duplicate=verdict is Outcome.DUPLICATE)
+        reference = str(said.get("MaTiepNhan") or "")
+        return receipt_of(self.manifest, operation, answer, code=code, message=message, reference=reference)

@@ -20,7 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from router.masking import mask
 from router.sdk.configured import tls_context
 from router.sdk.manifest import Manifest
-from router.sdk.outcomes import Failure, Invalid, Outcome, Rejected, Throttled, Transient, Unauthorised, Uncertain
+from router.sdk.outcomes import (
+    Failure,
+    Invalid,
+    Outcome,
+    Receipt,
+    Rejected,
+    Throttled,
+    Transient,
+    Unauthorised,
+    Uncertain,
+)
 
 LONGEST_ANSWER: Final = 16 * 1_048_576
 CHARSETS: Final = ("utf-8", "windows-1258")
@@ -189,6 +199,17 @@ def classify(
     if code:
         raise UnclassifiedAnswer(code, message)
     return None
+
+
+def receipt_of(
+    manifest: Manifest, operation: str, answer: Answer, *, code: str, message: str, reference: str = ""
+) -> Receipt:
+    """The receipt of an answer, by ``classify``. Raises the failure that it is instead."""
+    retry_after = answer.headers.get("retry-after", "")
+    verdict = classify(manifest, operation, status=answer.status, code=code, message=message, retry_after=retry_after)
+    if isinstance(verdict, Exception):
+        raise verdict
+    return Receipt(code, message, reference, duplicate=verdict is Outcome.DUPLICATE)
 
 
 def failure_of(outcome: Outcome, reason: str, message: str, *, code: str, seconds: float | None) -> Failure:

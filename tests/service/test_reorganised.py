@@ -6,29 +6,22 @@ The shipped registry: Long An (H39) is merged into Tây Ninh (H53), the district
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from router.assembly import build_bus
-from router.clock import SystemClock, SystemIds
-from router.delivery.calls import Recipient
-from router.events import DOSSIER_TOPIC, ROUTER, by_partition, key_of, text_header, topic_of
-from router.ledger.migrate import migrate_ledger
-from router.objects import FolderObjectStore
+from router.events import DOSSIER_TOPIC, ROUTER, key_of, text_header
 from router.operations import Operations
-from router.ports import TopicSpec
 from router.registrar import Registrar
 from router.routing.agencies import Code, Registry
 from router.routing.registry_files import shipped_registry
-from router.sdk import ConnectorConfig, Context, Invalid, Limits, Manifest, Operation
-from router.service import Service
-from router.settings import Settings
-from tests.delivery.installation import Script, Scripted
+from router.sdk import Invalid, Limits, Manifest, Operation
+from tests.delivery.installation import Scripted
+from tests.service.embedded import Office, Running, serving
 
 JUNE, JULY, AUGUST = (datetime(2025, month, day, 1, tzinfo=UTC) for month, day in ((6, 30), (7, 1), (8, 1)))
 WHO = {"who": "Lê Thị Hoa", "why": "NQ 202/2025/QH15"}
@@ -51,21 +44,13 @@ class OneStop(Scripted):
     )  # fmt: skip
 
 
-@dataclass
 class Place:
-    service: Service
-    clock: SystemClock
-    scripts: dict[str, Script]
-    operations: Operations
+    """Both one-stops at work."""
 
-    def day(self, instant: datetime) -> None:
-        """Business time becomes this instant; nothing else moves."""
-        self.clock.business_offset = instant - datetime.now(UTC)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():
-                await self.clock.sleep(0.01)
+    def __init__(self, running: Running) -> None:
+        self.running, self.service, self.clock, self.scripts = running, running.service, running.clock, running.scripts
+        self.operations = Operations(running.service.ledger, running.clock, None)
+        self.day, self.until = running.at, running.until
 
     async def send(self, event_id: str, addressed_to: str, event_type: str = "dossier.progressed", commune: str = ""):
         headers = [
@@ -74,10 +59,8 @@ class Place:
             ("ce_time", b"2025-06-20T01:00:00+00:00"), ("ce_addressedto", addressed_to.encode()),
             *([("ce_commune", commune.encode())] if commune else []),
         ]  # fmt: skip
-        publisher = await self.service.bus.publisher()
         message = (key_of("dossier_code", event_id).bytes, event_id.encode(), headers)
-        await publisher.publish(by_partition(DOSSIER_TOPIC, [message], self.service.settings.bus.partitions))
-        await publisher.close()
+        await self.running.publish(DOSSIER_TOPIC, [message])
 
     async def found(self, event_id: str, state: str) -> tuple[str, str, dict[str, str]]:
         """Where an event is in this state: its delivery's name, recipient and what its headers say. What a person
@@ -105,33 +88,8 @@ class Place:
 
 @asynccontextmanager
 async def working(folder: Path) -> AsyncIterator[Place]:
-    clock, ids = SystemClock(), SystemIds()
-    (folder / "rules.yaml").write_text(RULES, "utf-8")
-    settings = Settings(data=folder, http={"port": 0}, routing={"rules": folder / "rules.yaml"})
-    await migrate_ledger(settings.ledger_url, None)
-    scripts, recipients = {}, []
-    for name in (OLD, NEW):
-        connector = OneStop(ConnectorConfig(), Context(name, clock, ids, FolderObjectStore(folder / "objects")))
-        connector.script = scripts[name] = Script()
-        recipients.append(Recipient(name, connector, OneStop.manifest, 4))
-    bus = build_bus(settings, clock)
-    await bus.open()
-    await bus.create([TopicSpec(topic_of(name), settings.bus.partitions) for name in scripts])
-    await bus.close()
-    clock.business_offset = JUNE - datetime.now(UTC)
-    service = Service(settings, clock, ids, recipients=recipients)
-    place = Place(service, clock, scripts, Operations(service.ledger, clock, None))
-    running = asyncio.create_task(service.run())
-    ready = asyncio.create_task(service.ready.wait())
-    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if running.done():
-            running.result()
-        yield place
-    finally:
-        ready.cancel()
-        service.stop()
-        await running
+    async with serving(folder, RULES, [Office(OLD, OneStop), Office(NEW, OneStop)], JUNE) as running:
+        yield Place(running)
 
 
 @pytest.fixture
