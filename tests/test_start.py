@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -28,8 +30,10 @@ def settings(folder, **changes):
     return Settings(data=folder, http={"port": 0}, routing={"rules": folder / "rules.yaml"}, **changes)
 
 
-async def started(folder, publish=(), **changes):
-    """Start, publish events nobody is routed to, wait until they are accepted at ``router``, stop."""
+async def started(folder, publish=(), accepted=0, **changes):
+    """Start, publish events nobody is routed to, wait until they (or ``accepted`` in all) are accepted at ``router``,
+    stop.
+    """
     wanted = settings(folder, **changes)
     await migrate_ledger(wanted.ledger_url, None)
     service = Service(wanted, SystemClock(), SystemIds())
@@ -45,7 +49,7 @@ async def started(folder, publish=(), **changes):
             await publisher.publish(by_partition("lgsp.dossier", publish, wanted.bus.partitions))
             await publisher.close()
             async with asyncio.timeout(10):
-                while sum(service.delivery.tally.accepted.values()) < len(publish):
+                while sum(service.delivery.tally.accepted.values()) < max(accepted, len(publish)):
                     await SystemClock().sleep(0.01)
     finally:
         service.stop()
@@ -72,7 +76,10 @@ async def test_a_bus_newer_than_its_ledger_is_followed_from_where_the_ledger_sta
     for leftover in ("ledger.db-wal", "ledger.db-shm"):
         (tmp_path / leftover).unlink(missing_ok=True)
     shutil.copy(tmp_path / "older.db", tmp_path / "ledger.db")
-    await started(tmp_path, publish=[message("e5", "H39-1")])
+    await started(tmp_path, publish=[message("e5", "H39-1")], accepted=6)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        rows = ledger.execute("SELECT event_id FROM delivery ORDER BY seq").fetchall()
+    assert rows == [(f"e{n}",) for n in range(6)]
 
 
 async def test_another_partition_count_is_refused(tmp_path):

@@ -66,9 +66,10 @@ def test_any_bytes_are_refused_by_name(payload):
 @given(NAMES, st.binary(max_size=200))
 def test_any_bytes_behind_a_known_fingerprint_are_a_record_or_malformed(name, body):
     try:
-        CODEC.decode(SINGLE_OBJECT + fingerprint_of(SCHEMAS[name]) + body)
+        record = CODEC.decode(SINGLE_OBJECT + fingerprint_of(SCHEMAS[name]) + body)
     except MalformedPayload:
         return
+    assert record.keys() == {field["name"] for field in SCHEMAS[name]["fields"]}
 
 
 @few

@@ -13,6 +13,7 @@ from router.errors import BadRequest, CommitUnknown, LedgerUnavailable, NotRecei
 from router.events import LGSP_DIGEST, TopicPartition, header, key_of, partition_of
 from router.ingress.identity import identify
 from router.ingress.intake import SLICE, Intake
+from router.ledger import query
 from router.ledger.engine import SqliteLedger
 from router.sdk.inbound import DOSSIER_CODE
 from tests.ingress.harness import MANIFEST, OWNER_KEY, PARTITIONS, Rig, emission, encode, ids, notice, texts
@@ -138,6 +139,9 @@ async def test_an_event_that_waits_is_received_while_the_bus_is_away(rig: Rig) -
     rig.bus.faults = planned = Planned()
     planned.is_down = True
     await rig.receive(notice("1"))
+    assert await rig.ledger.read(query.unsettled) == (0, 1)
+    planned.is_down = False
+    assert rig.log() == []
 
 
 class FailingLedger:
@@ -227,7 +231,13 @@ async def test_a_closed_intake_takes_nothing(rig: Rig) -> None:
         await rig.receive(emission())
 
 
-async def test_a_request_without_events_needs_neither_bus_nor_ledger(rig: Rig) -> None:
+async def _unreachable(*_: object) -> None:
+    raise LedgerUnavailable("gone")
+
+
+async def test_a_request_without_events_needs_neither_bus_nor_ledger(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.bus.faults = planned = Planned()
     planned.is_down = True
+    monkeypatch.setattr(rig.ledger, "write", _unreachable)
     await rig.receive()
+    assert (planned.asked, rig.intake.slices) == ([], 0)
