@@ -14,6 +14,7 @@ from router.clock import SystemIds
 from router.codec import Codec, PackagedSchemas
 from router.delivery.calls import Kit, Log
 from router.delivery.emissions import REPLY_TYPE
+from router.delivery.ownership import DELIVERY, INGRESS, Ownership
 from router.errors import ConfigError
 from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
 from router.ledger.engine import open_ledger
@@ -28,7 +29,7 @@ from router.procedures.recipient import PROCEDURES, Procedures
 from router.recipients import build_recipients
 from router.replay.today import TodaysView
 from router.routing.agencies import Active, Code, Registry
-from router.routing.live_routes import StoredRegistry
+from router.routing.live_routes import LiveRoutes, StoredRegistry
 from router.routing.registry_feed import RegistryFeed
 from router.routing.registry_files import load_registry, shipped_registry
 from router.routing.rules_file import load_rules, shipped_rules
@@ -207,6 +208,29 @@ def delivery_kit(settings: Settings, codec: Codec, clock: Clock, ids: Ids, log: 
         reply_to=lambda source: source if source in settings.recipients else "",
         log=log,
     )
+
+
+def build_ownership(settings: Settings, ledger: Ledger, clock: Clock, ids: Ids) -> Ownership:
+    """What a process of this installation owns, under a name that is new at every start."""
+    return Ownership(
+        ledger,
+        clock,
+        str(ids.new()),
+        length=settings.ledger.lease_seconds,
+        exclusive=settings.embedded,
+        roles={DELIVERY, INGRESS} & set(settings.roles),
+    )
+
+
+def build_live_routes(
+    settings: Settings, ledger: Ledger, clock: Clock, process: str, told: Callable[[str, str, str], None]
+) -> LiveRoutes:
+    """What follows rules and registry while ``process`` runs; alerts are ``told``."""
+    section = settings.routing
+    return LiveRoutes(
+        ledger, clock, process, rules=section.rules, agencies=section.agencies,
+        load_rules=lambda: build_rules(settings), load_registry=lambda: build_registry(settings), told=told,
+    )  # fmt: skip
 
 
 def todays_view(settings: Settings, clock: Clock, file: str, routes: Routes) -> TodaysView:

@@ -17,16 +17,16 @@ from router.assembly import (
     build_codec,
     build_feed,
     build_ledger,
+    build_live_routes,
+    build_ownership,
     build_procedures,
-    build_registry,
     build_routes,
-    build_rules,
     delivery_kit,
     locals_of,
     topics_of,
 )
 from router.delivery.calls import Recipient
-from router.delivery.ownership import BEATS_A_LEASE, DELIVERY, INGRESS, Ownership
+from router.delivery.ownership import BEATS_A_LEASE
 from router.delivery.service import DeliveryService, DeliverySettings
 from router.errors import LedgerError
 from router.gauges import Gauges
@@ -41,11 +41,11 @@ from router.metrics import Metrics
 from router.objects import FolderObjectStore
 from router.owner_key import owner_key
 from router.ports import Bus, Clock, Ids
+from router.procedures.recipient import Procedures
 from router.recipients import build_recipients
 from router.replay.runner import ReplayRunner
 from router.rounds import Rounds, until
 from router.routing.hop import STREAMING, Hop, HopSettings
-from router.routing.live_routes import LiveRoutes
 from router.routing.table import Routes
 from router.sdk.dates import local_date
 from router.settings import Settings
@@ -76,43 +76,14 @@ class Service:
         self.codec = build_codec(settings)
         self.objects = FolderObjectStore(settings.data / "objects")
         self.recipients = [*build_recipients(settings, clock, ids, self.objects, file), *recipients]
-        routes, names = build_routes(settings, clock), [recipient.id for recipient in self.recipients]
-        self.routes = Routes(routes.rules, routes.registry, routes.today, [*names, *locals_of(settings)])
-        self.ownership = Ownership(
-            self.ledger,
-            clock,
-            str(ids.new()),
-            length=settings.ledger.lease_seconds,
-            exclusive=settings.embedded,
-            roles={DELIVERY, INGRESS} & set(settings.roles),
-        )
-        self.live = LiveRoutes(
-            self.ledger,
-            clock,
-            self.ownership.process,
-            rules=settings.routing.rules,
-            agencies=settings.routing.agencies,
-            load_rules=lambda: build_rules(settings),
-            load_registry=lambda: build_registry(settings),
-            told=self._log_alert,
-        )
-        self.procedures = (
-            build_procedures(settings, clock, self.ledger, self.codec, lambda: self.routes.registry)
-            if settings.procedures.enabled
-            else None
-        )
+        self.ownership = build_ownership(settings, self.ledger, clock, ids)
+        self.routes = self._routes()
+        self.live = build_live_routes(settings, self.ledger, clock, self.ownership.process, self._log_alert)
+        self.procedures = self._procedures() if settings.procedures.enabled else None
         self.hop = self._hop() if "router" in settings.roles else None
         self.delivery = self._delivery() if "delivery" in settings.roles else None
-        self.intake = Intake(
-            self.bus, self.ledger, clock, self.codec.encode,
-            partitions=settings.bus.partitions, owner_key=owner_key(settings),
-            loops=Loops(self.ledger, clock, settings.identity.organs, self._log_alert),
-        )  # fmt: skip
-        self.http = HttpServer(settings.http.host, settings.http.port)
-        apart = settings.http.metrics_port
-        self.metrics_http = (
-            None if apart is None else HttpServer(settings.http.metrics_host, apart, "http.metrics_port")
-        )
+        self.intake = self._intake()
+        self.http, self.metrics_http = self._servers()
         self.metrics = Metrics(self.hop, self.delivery, self.intake, Gauges(self.ledger, self.bus, clock, self.hop))
         self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -152,8 +123,7 @@ class Service:
             await self.bus.create(topics_of(self.settings))
         await self.ledger.open()
         stack.push_async_callback(self.ledger.close)
-        names = [recipient.id for recipient in self.recipients]
-        await admit(self.settings, self.bus, self.ledger, [*names, *locals_of(self.settings)])
+        await admit(self.settings, self.bus, self.ledger, self._names())
         await self._renew_routes()
         if self.procedures is not None:
             await self.procedures.check()
@@ -210,6 +180,33 @@ class Service:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+    def _names(self) -> list[str]:
+        """All recipients of this process, the local ones last."""
+        return [*(recipient.id for recipient in self.recipients), *locals_of(self.settings)]
+
+    def _routes(self) -> Routes:
+        of_files = build_routes(self.settings, self.clock)
+        return Routes(of_files.rules, of_files.registry, of_files.today, self._names())
+
+    def _procedures(self) -> Procedures:
+        return build_procedures(self.settings, self.clock, self.ledger, self.codec, lambda: self.routes.registry)
+
+    def _intake(self) -> Intake:
+        settings = self.settings
+        return Intake(
+            self.bus, self.ledger, self.clock, self.codec.encode,
+            partitions=settings.bus.partitions, owner_key=owner_key(settings),
+            loops=Loops(self.ledger, self.clock, settings.identity.organs, self._log_alert),
+        )  # fmt: skip
+
+    def _servers(self) -> tuple[HttpServer, HttpServer | None]:
+        """That of partners, and that of metrics where they stand apart."""
+        http = self.settings.http
+        partners = HttpServer(http.host, http.port)
+        if http.metrics_port is None:
+            return partners, None
+        return partners, HttpServer(http.metrics_host, http.metrics_port, "http.metrics_port")
 
     def _hop(self) -> Hop:
         member = self.settings.instance or None
