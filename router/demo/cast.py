@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from connectors.land_registry.simulator import Turn
+from connectors.land_registry.office import Turn
 
 WRONG_DATA: Final = 1
 RECALCULATED: Final = 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from connectors.one_stop.simulator import land_file
+from connectors.one_stop.counter import land_file
 from router.clock import SystemClock
 from router.demo import people
 from router.demo.cast import OVERDUE, POISON, REORGANISED

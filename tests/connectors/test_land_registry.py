@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from connectors.land_registry.connector import ENDPOINTS, LandRegistry
 from connectors.land_registry.inbound import HOOKS, emission_of
-from connectors.land_registry.simulator import LandRegistrySimulator, Turn
+from connectors.land_registry.office import Turn
+from connectors.land_registry.simulator import LandRegistrySimulator
 from router.sdk import BadRequest, Checked, Event, Invalid, ObjectError, Request, Transient, Unauthorised, Uncertain
 from router.sdk.testing import answer_json
 from router.sdk.testing.cases import Inbound, Outbound
