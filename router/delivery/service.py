@@ -14,7 +14,7 @@ from typing import Final
 
 from router.delivery.accept import batch_of
 from router.delivery.calls import Kit, Recipient
-from router.delivery.commit import ROUTER_SAYS, Alert, Group, GroupCommit, Intake
+from router.delivery.commit import Alert, Group, GroupCommit, Intake
 from router.delivery.contents import Contents
 from router.delivery.crowding import crowd_of
 from router.delivery.dispatch import LEDGER_PAUSE, Dispatcher, Outcome
@@ -25,16 +25,16 @@ from router.delivery.local import LocalDispatcher
 from router.delivery.orderdesk import OrderDesk
 from router.delivery.ordering import STATUS_OF
 from router.delivery.outbox import OutboxPublisher
-from router.delivery.outcome import over
 from router.delivery.ownership import BEATS_A_LEASE, Ownership
-from router.delivery.settle import SAME_CONTENT, given_up, settle_intakes, settle_outcomes
+from router.delivery.settle import given_up, settle_intakes, settle_outcomes
 from router.delivery.shards import Owned, fill
+from router.delivery.standing import Standing
 from router.delivery.tally import Tally
+from router.delivery.telling import tell_alerts, tell_dead_letters, tell_same_content
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
 from router.events import ROUTER, Fetched, TopicPartition
-from router.ledger import recipients as recipient_table
 from router.ledger.local import LocalRecipient
-from router.ledger.rows import Order, RecipientState, Shard
+from router.ledger.rows import Order, Shard
 from router.ports import Bus, Clock, Ledger
 
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
@@ -93,9 +93,9 @@ class DeliveryService:
             leave=lambda owned: self._dispatcher_of(owned).remove(owned),
         )
         self._holds = HoldBoard(ledger, self._clock, ownership.process)
+        self._standing = Standing(ledger, self._clock, self.recipients)
         self._order_desk = OrderDesk(ledger)
         self._commit = GroupCommit(ledger, ownership, self._clock, {each.id: each for each in local})
-        self._statuses: dict[str, str] = {}
         self._outcomes: list[Outcome] = []
         self._pending: list[Outcome] = []
         self._alerts: list[Alert] = []
@@ -129,7 +129,7 @@ class DeliveryService:
 
     def may_call(self, owned: Owned) -> bool:
         """Whether lease and operators allow a call to start now."""
-        if self._stopping or self._is_shut(owned.shard.recipient):
+        if self._stopping or self._standing.is_shut(owned.shard.recipient):
             return False
         return self._holdings.works_on(owned)
 
@@ -165,7 +165,7 @@ class DeliveryService:
                 await self._holdings.follow()
                 self._astray = False
             await self._holdings.settle()
-            await fill(self._ledger, self.shards.values(), self._is_shut)
+            await fill(self._ledger, self.shards.values(), self._standing.is_shut)
         except (LedgerError, BusError) as error:
             self._alerts.append(Alert("delivery_waits", "delivery", str(error)))
             await self._clock.sleep(LEDGER_PAUSE)
@@ -236,27 +236,11 @@ class DeliveryService:
                 self._pending.append(outcome)
         group.changes = [(outcome.owned.shard, outcome.transition) for outcome in self._pending]
         for outcome in self._pending:
-            self._heed(outcome, group)
+            self._standing.heed(outcome, group)
         group.orders, self._ready_orders = self._ready_orders, []
         group.alerts += [*self._alerts, *self._holdings.alerts]
         self._alerts, self._holdings.alerts = [], []
         return group
-
-    def _heed(self, outcome: Outcome, group: Group) -> None:
-        """What an outcome means beyond its own row: a stopped recipient, an alert."""
-        called, recipient = outcome.called, outcome.owned.shard.recipient
-        if called is None:
-            return
-        failure = called.following.failure
-        if called.following.stop and failure is not None:
-            self.recipients[recipient].health.status = self._statuses[recipient] = "stopped"
-            why = f"{failure.reason} {failure.partner_code}".strip()
-            group.stops.append(RecipientState(recipient, "stopped", self._clock.now(), why, ROUTER_SAYS))
-            group.alerts.append(Alert("recipient_stopped", recipient, why))
-        for name in over(outcome.head, called.following, self._clock.now()) if outcome.head.failure else ():
-            group.alerts.append(Alert(name, recipient, "", raised=False))
-        if called.following.alert:
-            group.alerts.append(Alert(called.following.alert, recipient, failure.message if failure else ""))
 
     async def _commit_group(self, group: Group) -> None:
         """Commit, waiting for the ledger as long as it takes; then memory follows."""
@@ -271,38 +255,24 @@ class DeliveryService:
         with suppress(LedgerError):  # then they stay in doubt, and wait for the next group
             await self._holdings.doubt(committed.waiting)
         now, shards = self._clock.now(), self.shards
-        self._tell(group)
+        tell_alerts(group.alerts, self.tally, self._log)
+        tell_dead_letters(self._pending, self._log)
         self.tally.commits += 1
         self.tally.rows += len(committed.changed) + sum(map(len, committed.accepted.values()))
         complete, same = settle_intakes(group.intakes, committed, shards, self.tally, self._contents)
-        if same:  # a line a group, however many: a source may send its whole archive under new ids
-            place = f"{same[0].shard.recipient}/{same[0].shard.partition}"
-            said = {"delivery": f"{place}/{same[0].seq}", "first": f"{place}/{same[0].first}", "count": str(len(same))}
-            self._log(SAME_CONTENT, said)
+        tell_same_content(same, self._log)
         lapsed = self._holdings.lapsed
         left, self._pending = settle_outcomes(self._pending, committed, shards, self.tally, now, lapsed), []
         self._outcomes[:0] = left
         self._order_desk.done(group.orders, shards)
         if any(order.verb in STATUS_OF for _, order in group.orders):
-            await self._read_recipients()
+            await self._standing.read()
         if any(change.emissions for _, change in group.changes) or group.orders or group.intakes:
             self.outbox.wake()
         for name in committed.reread:
             self._holdings.drop(name)
         if not complete or committed.reread:
             self._astray = True
-
-    def _tell(self, group: Group) -> None:
-        """Committed alerts and dead letters as log lines and counts; no payload and no personal data."""
-        for alert in group.alerts:
-            self.tally.alerts[alert.name] += alert.raised
-            self._log("alert", {"alert": alert.name, "subject": alert.subject, "detail": alert.detail})
-        for outcome in self._pending:
-            called = outcome.called
-            if called is not None and called.following.dead_letter and called.following.failure is not None:
-                name = f"{outcome.owned.shard.recipient}/{outcome.owned.shard.partition}/{outcome.head.seq}"
-                failure = called.following.failure
-                self._log("dead_letter", {"delivery": name, "reason": failure.reason, "cause": failure.cause})
 
     async def _look_around(self) -> None:
         """Beat, share shards with other processes, see orders and recipients' states, tell what is held back."""
@@ -315,7 +285,7 @@ class DeliveryService:
                 self._next_share = now + self._ownership.length / BEATS_A_LEASE
                 await self._holdings.share()
                 await self._feed.note(self.shards.values())
-            await self._read_recipients()
+            await self._standing.read()
             self._ready_orders += await self._order_desk.ready(self.shards)
             recovered, alerts = await self._holds.notice(self.recipients.values(), crowd_of(self.shards.values()))
             self._alerts += alerts
@@ -331,15 +301,6 @@ class DeliveryService:
         if self.outbox.trouble != self._outbox_trouble:
             self._outbox_trouble = self.outbox.trouble
             self._alerts.append(Alert(OUTBOX_WAITS, "outbox", self.outbox.trouble, raised=bool(self.outbox.trouble)))
-
-    async def _read_recipients(self) -> None:
-        states = await self._ledger.read(recipient_table.recipient_states)
-        self._statuses = {state.recipient: state.status for state in states}
-        for recipient in self.recipients.values():
-            recipient.health.heed(self._statuses.get(recipient.id, "open"), self._clock.now())
-
-    def _is_shut(self, recipient: str) -> bool:
-        return self._statuses.get(recipient, "open") != "open"
 
     def _dispatcher_of(self, owned: Owned) -> Dispatcher | LocalDispatcher:
         return self._local if self._local.serves(owned) else self.dispatcher

@@ -342,7 +342,7 @@ async def test_a_partner_held_while_its_turn_was_waited_for_is_not_asked_either(
 
         monkeypatch.setattr(recipient.connector, "check", check)
         shut = [False]
-        monkeypatch.setattr(service, "_is_shut", lambda _recipient: shut[0])
+        monkeypatch.setattr(service._standing, "is_shut", lambda _recipient: shut[0])
         await place.until(lambda: len(place.service.shards) == 2 * PARTITIONS)  # its rate is settled
         recipient.limiter = rate = Rate(lambda: shut.append(shut.pop() or True))  # type: ignore[assignment]
         await place.publish(*of("A", 1))
