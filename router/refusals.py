@@ -71,6 +71,22 @@ PROBLEMS: Final[Mapping[str, Words]] = {
     "no_time": Words("`{found}` is no time", "`{found}` không phải thời điểm", "2025-08-04 09:00", "2025-08-04 09:00"),
     "order": Words("comes before the one above it", "xảy ra trước mục bên trên", "events in order",
                    "sự kiện theo thứ tự thời gian"),
+    "two_holders": Words("{found!r} is a code of {one} and of {other} at the same time",
+                         "{found!r} cùng lúc là mã của {one} và {other}", "one agency at a time",
+                         "mỗi lúc một cơ quan"),
+    "removed": Words("{found} names {other}, which is removed", "{found} trỏ tới {other}, cơ quan bị xóa"),
+    "two_versions": Words("there are two of this version", "phiên bản này có hai định nghĩa", "a new version number",
+                          "một số phiên bản mới"),
+    "version_gone": Words("open dossiers run by definition {found}, which is not there",
+                          "còn hồ sơ chạy theo định nghĩa {found}, nhưng không có định nghĩa đó",
+                          "the file of {found}, until its last dossier is closed",
+                          "tệp của {found}, cho đến khi hồ sơ cuối cùng đóng"),
+    "version_changed": Words("definition {found} was changed while dossiers run by it",
+                             "định nghĩa {found} đã bị sửa khi còn hồ sơ chạy theo nó",
+                             "{found} as it was, and the change as a new version",
+                             "{found} như cũ, và phần sửa là một phiên bản mới"),
+    "no_definition": Words("there is no definition `{found}`", "không có định nghĩa `{found}`"),
+    "no_working_day": Words("{days} days off in a row after {day}", "{days} ngày nghỉ liền nhau sau {day}"),
     "no_setting": Words("there is no such setting", "không có mục này"),
     "unusable": Words("cannot be used", "không dùng được"),
     "fault": Words("{found}", "không dùng được: {found}"),
@@ -114,7 +130,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def refused(
-    problem: str, *, file: str, line: int = 0, key: str = "", form: str = "", form_vi: str = "", **facts: Any
+    problem: str, *, file: str = "", line: int = 0, key: str = "", form: str = "", form_vi: str = "", **facts: Any
 ) -> ConfigError:
     """The refusal of a file by one of ``PROBLEMS``. ``form`` is the form that would do, where it depends on the case;
     alone it stands in both languages.

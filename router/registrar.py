@@ -14,13 +14,14 @@ from router.assembly import build_bus, build_codec, build_feed, build_registry, 
 from router.clock import SystemIds
 from router.delivery.outbox import OutboxPublisher
 from router.delivery.ownership import DELIVERY, Ownership
-from router.errors import ConfigError, OrderRefused
+from router.errors import OrderRefused
 from router.ledger import leases, orders, registry
 from router.ledger.registry import LEASE, Changed
 from router.ledger.rows import Order, Verb
 from router.lock import DirectoryLock
 from router.placing import ANSWER_PATIENCE, answer_to, unanswered, waited
 from router.ports import Clock, Ledger
+from router.refusals import refused
 from router.routing.agencies import Entry, Registry, shared_code
 from router.routing.live_routes import StoredRegistry
 from router.routing.registry_changes import Change, Kind, changes_between
@@ -169,11 +170,11 @@ def _require_sound(entries: Mapping[str, Entry]) -> None:
     """What a file cannot know of by itself when it holds a part only."""
     whole = Registry.of("", entries.values())
     if found := whole.circle():
-        raise ConfigError(f"goes in a circle: {found}", key="successions", expected="ways that come to an end")
+        raise refused("circle", key="successions", found=found, ways="ways")
     if clash := shared_code(whole.codes()):
-        problem = f"{clash[0].value!r} is a code of {clash[0].agency} and of {clash[1].agency} at the same time"
-        raise ConfigError(problem, key="codes", expected="one agency at a time")
+        one, other = clash
+        raise refused("two_holders", key="codes", found=one.value, one=one.agency, other=other.agency)
     for entry in entries.values():
         named = {entry.agency.parent, *(one.successor for one in entry.successions)} - {""}
         if missing := sorted(named - entries.keys()):
-            raise ConfigError(f"{entry.agency.id} names {missing[0]}, which is removed", key="agencies")
+            raise refused("removed", key="agencies", found=entry.agency.id, other=missing[0])

@@ -20,9 +20,9 @@ from typing import Final
 
 import holidays
 
-from router.errors import ConfigError
 from router.procedures.calendar_file import read
 from router.procedures.office import CLOSED, DEFAULT_WEEK, OfficeHours, Offices, OfficeWeek
+from router.refusals import refused
 from router.sdk.dates import VIETNAM
 from router.text_file import text_of
 
@@ -59,7 +59,7 @@ class Calendar:
         for ahead in range(1, LONGEST_BREAK):
             if self.hours_on(following := day + timedelta(days=ahead), week).ranges:
                 return following
-        raise ConfigError(f"{LONGEST_BREAK} days off in a row after {day}", key="calendar.overrides")
+        raise refused("no_working_day", key="procedures.overrides", days=LONGEST_BREAK, day=day)
 
     def same_day_due(self, received: datetime, week: OfficeWeek = DEFAULT_WEEK) -> datetime:
         """Procedures of the same day: received before 15:00 by the closing of that day, else of the next one. A day on

@@ -7,8 +7,8 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from router.errors import ConfigError
 from router.procedures.definition import Definition
+from router.refusals import refused
 
 ANY: Final = "any_dossier"
 DOCUMENT: Final = "official_document"
@@ -29,7 +29,7 @@ class Library:
         self.definitions: dict[tuple[str, int], Definition] = {}
         for each in definitions:
             if (each.procedure, each.version) in self.definitions:
-                raise ConfigError("there are two of this version", key=each.name, expected="a new version number")
+                raise refused("two_versions", key=each.name)
             self.definitions[each.procedure, each.version] = each
 
     def pinned(self, procedure: str, version: int) -> Definition:
@@ -43,15 +43,9 @@ class Library:
         for each in used:
             name, found = f"{each.procedure}/{each.version}", self.definitions.get((each.procedure, each.version))
             if found is None:
-                raise ConfigError(
-                    f"open dossiers run by definition {name}, which is not there",
-                    key="procedures.definitions", expected=f"the file of {name}, until its last dossier is closed",
-                )  # fmt: skip
+                raise refused("version_gone", key="procedures.definitions", found=name)
             if each.digest and each.digest != found.digest:
-                raise ConfigError(
-                    f"definition {name} was changed while dossiers run by it",
-                    key="procedures.definitions", expected=f"{name} as it was, and the change as a new version",
-                )  # fmt: skip
+                raise refused("version_changed", key="procedures.definitions", found=name)
 
     def newest(self, procedure: str, day: date) -> Definition | None:
         """The newest version of a procedure that is valid on a day."""
@@ -82,7 +76,7 @@ class Library:
     def _needed(self, procedure: str, day: date) -> Definition:
         definition = self.newest(procedure, day)
         if definition is None:
-            raise ConfigError(f"there is no definition `{procedure}`", key="procedures.definitions")
+            raise refused("no_definition", key="procedures.definitions", found=procedure)
         return definition
 
 
