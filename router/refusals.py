@@ -98,9 +98,9 @@ VALUES: Final[Mapping[str, Words]] = {
     "extra_forbidden": Words("there is no such setting", "không có mục này"),
     "string_pattern_mismatch": Words("has the wrong form", "sai dạng"),
     "literal_error": Words("is not one of the values it may have", "không thuộc các giá trị cho phép", "{expected}",
-                           "{expected}"),
+                           "{expected_vi}"),
     "enum": Words("is not one of the values it may have", "không thuộc các giá trị cho phép", "{expected}",
-                  "{expected}"),
+                           "{expected_vi}"),
     "greater_than": Words("is too small", "quá nhỏ", "more than {gt}", "lớn hơn {gt}"),
     "greater_than_equal": Words("is too small", "quá nhỏ", "{ge} or more", "{ge} trở lên"),
     "less_than": Words("is too large", "quá lớn", "less than {lt}", "nhỏ hơn {lt}"),
@@ -152,7 +152,8 @@ def words_of(error: ErrorDetails) -> Words:
     """What pydantic found, in plain words; never the value. A validator's own text stays as it is."""
     context, kind = error.get("ctx") or {}, error["type"]
     if kind in VALUES:
-        return VALUES[kind].about(context)
+        listed = str(context.get("expected", "")).replace(" or ", " hoặc ")  # pydantic's list of choices
+        return VALUES[kind].about({**context, "expected_vi": listed})
     if kind == "value_error":
         said = str(context["error"])
         return Words(said, f"giá trị không dùng được: {said}")

@@ -96,6 +96,12 @@ def test_a_file_that_is_missing_or_a_folder_or_not_utf8_is_refused(tmp_path: Pat
         assert "(cần " in str(raised.value)
 
 
+def test_choices_are_listed_in_both_languages(tmp_path: Path) -> None:
+    (tmp_path / RULES).write_text(BROKEN[0][1], "utf-8")
+    with pytest.raises(ConfigError, match=r"'urgent' or 'ordinary'\) / .* \(cần 'urgent' hoặc 'ordinary'\)"):
+        load_rules(tmp_path / RULES)
+
+
 def test_a_folder_of_definitions_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is no folder \(expected .*\) / không phải thư mục \(cần "):
         load_definitions(tmp_path / "none")
