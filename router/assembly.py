@@ -106,8 +106,12 @@ def build_routes(settings: Settings, clock: Clock) -> Routes:
 
 async def current_routes(settings: Settings, clock: Clock, ledger: Ledger) -> Routes:
     """The same under the ledger's registry, if it has one. Raises ``ConfigError``, ``LedgerError``."""
-    routes = build_routes(settings, clock)
-    return routes.under(await StoredRegistry(ledger).look() or routes.registry)
+    return Routes(build_rules(settings), await registry_of(settings, ledger), local_date(clock.business()))
+
+
+async def registry_of(settings: Settings, ledger: Ledger) -> Registry:
+    """The registry in force: the ledger's, else that of the files. Raises ``ConfigError``, ``LedgerError``."""
+    return await StoredRegistry(ledger).look() or build_registry(settings)
 
 
 def build_feed(

@@ -10,17 +10,18 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
-from router.assembly import build_clockwork, build_codec, build_library
+from router.assembly import build_clockwork, build_codec, build_library, registry_of
 from router.cli import output, timeline
 from router.cli.session import MISCONFIGURED, REFUSED, ConfigOption, JsonOption, opened, run, settings_of
 from router.ledger.dossiers import By
 from router.reports.dossier import Dossiers, Shown
+from router.reports.names import Names
 from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
 from router.reports.service import Reports
 
 R = TypeVar("R")
-ALWAYS: Final = frozenset({"group", "received", "solved", "early", "on_time", "overdue"})
+ALWAYS: Final = frozenset({"group", "name", "received", "solved", "early", "on_time", "overdue"})
 AgencyOption = Annotated[str, typer.Option("--agency", help="This agency, and all below it in the registry.")]
 app = typer.Typer()
 dossier = typer.Typer(no_args_is_help=True, help="One dossier or document.")
@@ -98,7 +99,8 @@ def show(
 
     async def ask() -> Shown | None:
         async with opened(settings) as (ledger, clock):
-            decode, clockwork = build_codec(settings).decode, build_clockwork(settings, clock)
+            registry = await registry_of(settings, ledger)
+            decode, clockwork = build_codec(settings).decode, build_clockwork(settings, clock, lambda: registry)
             return await Dossiers(ledger, build_library(settings), clockwork, decode).show(code, lang)
 
     shown = run(ask())
@@ -119,6 +121,8 @@ def _asked(config: Path | None, question: Callable[[Reports], Awaitable[R]]) -> 
 
     async def ask() -> R:
         async with opened(settings) as (ledger, clock):
-            return await question(Reports(ledger, clock, build_clockwork(settings, clock)))
+            registry = await registry_of(settings, ledger)
+            clockwork = build_clockwork(settings, clock, lambda: registry)
+            return await question(Reports(ledger, clock, clockwork, Names(registry, build_library(settings))))
 
     return run(ask())

@@ -21,6 +21,7 @@ from router.assembly import (
     build_routes,
     current_routes,
     locals_of,
+    registry_of,
     todays_view,
 )
 from router.cli import output
@@ -168,7 +169,7 @@ async def _ask_money(config: Path | None, question: Callable[[MoneyDesk], Awaita
     async with opened(settings) as (ledger, clock):
         local: dict[str, LocalRecipient] = {}
         if deciding and settings.procedures.enabled:
-            registry = (await current_routes(settings, clock, ledger)).registry
+            registry = await registry_of(settings, ledger)
             local[PROCEDURES] = build_procedures(settings, clock, ledger, build_codec(settings), lambda: registry)
         length = settings.ledger.lease_seconds
         placing = Placing(ledger, clock, _lock_of(settings), lease_seconds=length, local=local)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
+from router.reports.names import TOTAL
 from router.reports.period import Period
 from router.reports.words import grouped
 
-TOTAL: Final = "total"
 Row = Mapping[str, Any]
 
 
@@ -132,13 +132,15 @@ _STYLE: Final = (
     "@page{size:A4 landscape;margin:12mm}body{font:13px 'Noto Sans','DejaVu Sans',sans-serif;margin:2em;color:#222}"
     "h1{font-size:20px;margin:0 0 4px}p{margin:0 0 12px;color:#555}table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #999;padding:3px 6px;text-align:right}th{background:#eef2f5;text-align:center;"
-    "font-weight:600}td:first-child,th:first-child{text-align:left;white-space:nowrap}tr{break-inside:avoid}"
+    "font-weight:600}td:first-child,th[rowspan]{text-align:left;min-width:14em}tr{break-inside:avoid}"
+    "small{display:block;color:#666;font-weight:normal;white-space:nowrap}"
     "tr.total{font-weight:bold;background:#f6f8fa}svg{width:100%;height:auto;margin:8px 0 16px}"
     "@media print{body{margin:0;font-size:10px}}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
 )
 _LINE: Final = 26
-_LABEL: Final = 210
-_WIDTH: Final = 620
+_LABEL: Final = 230
+_LETTERS: Final = 38  # of a name beside its bar
+_WIDTH: Final = 600
 _LEGEND_COLUMNS: Final = 4
 
 
@@ -175,7 +177,7 @@ def _legend(bars: Sequence[Bar]) -> Iterator[str]:
 
 def _bar(row: Row, y: int, layout: Layout) -> Iterator[str]:
     whole = row[layout.whole]
-    yield f'<text x="10" y="{y + 14}">{escape(_name(row)[:34])}</text>'
+    yield from _label(row, y)
     x = float(_LABEL)
     for bar in layout.bars:
         width = _WIDTH * row[bar.name] / max(whole, 1)
@@ -189,6 +191,15 @@ def _bar(row: Row, y: int, layout: Layout) -> Iterator[str]:
     yield f'<text x="{_LABEL + _WIDTH + 8}" y="{y + 14}">{grouped(whole)}</text>'
 
 
+def _label(row: Row, y: int) -> Iterator[str]:
+    """The name beside a bar, cut where it is long, and the code below it; pointed at, it says all of it."""
+    name, code = str(row["name"]), _code(row)
+    short = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1].rstrip()}…"
+    yield f'<text x="10" y="{y + (9 if code else 14)}"><title>{escape(name)}</title>{escape(short)}</text>'
+    if code:
+        yield f'<text x="10" y="{y + 19}" font-size="8.5" fill="#666">{escape(code)}</text>'
+
+
 def _table(rows: Sequence[Row], layout: Layout) -> str:
     above = "".join(
         f'<th colspan="{len(columns)}">{escape(words)}</th>' if words else f'<th colspan="{len(columns)}"></th>'
@@ -197,7 +208,7 @@ def _table(rows: Sequence[Row], layout: Layout) -> str:
     columns = [column for _, some in layout.headings for column in some]
     below = "".join(f"<th>{escape(column.words)}</th>" for column in columns)
     lines = "".join(
-        f"<tr{_marked(row)}><td>{escape(_name(row))}</td>"
+        f"<tr{_marked(row)}><td>{_head(row)}</td>"
         + "".join(f"<td>{_cell(row[column.name])}</td>" for column in columns)
         + "</tr>"
         for row in rows
@@ -213,8 +224,14 @@ def _cell(value: float | None) -> str:
     return f"{value:.2f}".replace(".", ",") if isinstance(value, float) else grouped(value)
 
 
-def _name(row: Row) -> str:
-    return "Tổng số" if row["group"] == TOTAL else str(row["group"]) or "(không rõ)"
+def _head(row: Row) -> str:
+    code = _code(row)
+    return escape(row["name"]) + (f"<small>{escape(code)}</small>" if code else "")
+
+
+def _code(row: Row) -> str:
+    """The code, where the name is another one."""
+    return "" if row["group"] in (TOTAL, row["name"]) else str(row["group"])
 
 
 def _marked(row: Row) -> str:

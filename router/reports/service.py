@@ -10,17 +10,18 @@ from router.ledger import dossiers
 from router.ledger.dossiers import By, Scope
 from router.ports import Clock, Ledger
 from router.procedures.dues import VIETNAM, Clockwork, local, micros
+from router.reports.names import TOTAL, TOTAL_NAME, UNKNOWN, Name, by_code
 from router.reports.period import Period
 from router.sdk.dates import local_date
 
 
 class Reports:
     """Read-only. Times are µs UTC, days are local to Vietnam. ``clockwork`` knows working days, and which agencies
-    stand below which.
+    stand below which; ``name`` what groups are called, as of the last day of a period.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, clockwork: Clockwork) -> None:
-        self._ledger, self._clock, self._clockwork = ledger, clock, clockwork
+    def __init__(self, ledger: Ledger, clock: Clock, clockwork: Clockwork, name: Name = by_code) -> None:
+        self._ledger, self._clock, self._clockwork, self._name = ledger, clock, clockwork, name
 
     async def statistics(self, period: Period, by: By, agency: str = "", level: str = "") -> list[dict[str, Any]]:
         """Dossiers received in a period, whatever became of them until today. A row by group and a last one ``total``;
@@ -29,7 +30,7 @@ class Reports:
         scope = await self._scope(agency, level)
         first, last, today = period.first, period.last, self._today
         rows = await self._ledger.read(lambda conn: dossiers.counts(conn, by, first, last, today, scope))
-        return [with_shares(row) for row in [*rows, total(rows)]] if rows else []
+        return self._named([with_shares(row) for row in [*rows, total(rows)]], by, last) if rows else []
 
     async def national(self, period: Period, by: By, agency: str = "", level: str = "") -> list[dict[str, Any]]:
         """The national form of a period: carried over and received, solved in it, open at its end (or today, while it
@@ -38,7 +39,7 @@ class Reports:
         scope, last = await self._scope(agency, level), min(period.last, self._today)
         until = micros(datetime.combine(last + timedelta(days=1), time(), VIETNAM))
         rows = await self._ledger.read(lambda conn: dossiers.flows(conn, by, period.first, last, until, scope))
-        return [with_sums(row) for row in [*rows, total(rows)]] if rows else []
+        return self._named([with_sums(row) for row in [*rows, total(rows)]], by, last) if rows else []
 
     async def at_risk(self, days: int, limit: int, agency: str = "") -> list[dict[str, Any]]:
         """What is due within so many working days (0: today), overdue, or overdue without an apology; by agency."""
@@ -48,6 +49,13 @@ class Reports:
         scope = await self._scope(agency, "")
         rows = await self._ledger.read(lambda conn: dossiers.at_risk(conn, until, limit, scope))
         return [self._risk(row, today) for row in rows]
+
+    def _named(self, rows: Sequence[Mapping[str, Any]], by: By, last: date) -> list[dict[str, Any]]:
+        """Rows with ``name`` beside ``group``, as of the end of the period or today; the last row is the total."""
+        *groups, whole = rows
+        day = min(last, self._today)
+        told = [(row, self._name(by, row["group"], day) or UNKNOWN) for row in groups]
+        return [{"group": row["group"], "name": name, **row} for row, name in [*told, (whole, TOTAL_NAME)]]
 
     @property
     def _today(self) -> date:
@@ -80,7 +88,7 @@ class Reports:
 def total(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The sum of all groups."""
     names = [name for name in rows[0] if name != "group"]
-    return {"group": "total", **{name: sum(row[name] for row in rows) for name in names}}
+    return {"group": TOTAL, **{name: sum(row[name] for row in rows) for name in names}}
 
 
 def with_sums(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,15 @@ STATUS: Final[Mapping[int, str]] = {
     10: "Đã trả kết quả",
 }
 
+#: Names of levels of agencies, as the registry has them.
+LEVEL: Final[Mapping[str, str]] = {
+    "central": "Trung ương",
+    "province": "Cấp tỉnh",
+    "department": "Sở, ban, ngành",
+    "district": "Cấp huyện",
+    "commune": "Cấp xã",
+    "office": "Đơn vị trực thuộc",
+}
 
 #: Names of StatusCode (edXML) of receivers, by the state in the record.
 STATED: Final[Mapping[str, str]] = {

@@ -185,6 +185,13 @@ class Registry:
         """The agencies that have or had a code."""
         return list(dict.fromkeys(held.agency for held in self._by_value.get(code, ())))
 
+    def holder(self, code: str, at: date) -> Agency | None:
+        """The agency that has a code on a day, or had it last, under its own name whatever became of it since; None
+        where none had it yet. A rename does not rewrite what was signed before.
+        """
+        began = [held for held in self._by_value.get(code, ()) if held.valid_from <= at]
+        return self.agencies.get(_at(began, at).agency) if began else None
+
     def entries(self) -> dict[str, Entry]:
         """Every agency with its codes and what it became, by id."""
         return {
@@ -211,7 +218,7 @@ class Registry:
         if not began:
             note(f"{code}: {f'valid from {holders[0].valid_from}' if holders else 'not registered'}")
             return Unknown(code)
-        holder = next((held for held in began if at < held.valid_to), began[-1])
+        holder = _at(began, at)
         lapsed = "" if at < holder.valid_to else f", until {holder.valid_to}"
         note(f"{code}: a code ({grammar_of(code)}) of {holder.agency}{lapsed}")
         return self._follow(holder.agency, code, at, hints or {}, begins, note)
@@ -281,6 +288,11 @@ class Registry:
         """A code of an agency on a day, Decision 20/2020 first; its id where it has none."""
         valid = [code.value for code in self.codes_of(agency_id) if code.valid_from <= at < code.valid_to]
         return min(valid, key=lambda value: (grammar_of(value) is not Grammar.NEW, value), default=agency_id)
+
+
+def _at(began: Sequence[Code], at: date) -> Code:
+    """Of the registrations of a code that have begun, the one that holds on a day, else the last."""
+    return next((held for held in began if at < held.valid_to), max(began, key=lambda held: held.valid_from))
 
 
 def _chosen(due: Sequence[Succession], hints: Mapping[str, str]) -> list[str]:

@@ -169,7 +169,11 @@ def test_a_dossiers_timeline_and_the_report_of_its_day(played: Path) -> None:
     assert rows[-1]["received"] == 8
     assert (rows[-1]["early"], rows[-1]["on_time"], rows[-1]["overdue"]) == (6, 1, 1)
     assert "<svg" in lgsp(played, "report", "--period", "2025", "--format", "html")
-    assert lgsp(played, "report", "--period", "2025", "--format", "csv").startswith("group,received")
+    assert lgsp(played, "report", "--period", "2025", "--format", "csv").startswith("group,name,received")
+    named = {row["group"]: row["name"] for row in rows}
+    assert named["1.012783"] == "Chuyển quyền sử dụng đất có thuế"
+    by_agency = json.loads(lgsp(played, "report", "--period", "2025", "--by", "agency", "--json"))
+    assert {row["group"]: row["name"] for row in by_agency}["H39.25.01"] == "UBND thị trấn Bến Lức"
     assert json.loads(lgsp(played, "deadlines", "--json")) == []
     code = json.loads(lgsp(played, "dossier", "show", "H39.25.01-250602-0001", "--json"))
     assert (code["ended"], code["procedure"]) == ("returned", "land_transfer/1 1.012783")

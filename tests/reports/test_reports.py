@@ -16,14 +16,18 @@ from router.ledger import dossiers
 from router.ledger.dossiers import By
 from router.procedures.calendar import load_calendar
 from router.procedures.deadlines import Standing, standing
+from router.procedures.definitions_file import shipped_definitions
 from router.procedures.dues import Clockwork, day_of
+from router.procedures.library import Library
 from router.procedures.office import Place
 from router.procedures.rows import facts_row
 from router.reports.generated import Wanted
 from router.reports.generated import dossiers as generated
+from router.reports.names import Names
 from router.reports.page import NATIONAL, RECEIVED, page
 from router.reports.period import Period
-from router.reports.service import Reports, total, with_shares
+from router.reports.service import Reports, with_shares
+from router.routing.registry_files import shipped_registry
 from router.sdk.dates import VIETNAM
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import in_memory
@@ -162,7 +166,47 @@ async def test_the_page_says_every_number_and_escapes_names(ledger: Any) -> None
     told = await Reports(ledger, Today(), CLOCKWORK).national(Period.read("2025"), By.AGENCY)
     assert "Từ kỳ trước" in page(Period.read("2025"), told, NATIONAL)
     assert "Không có hồ sơ" in page(Period.read("2024"), [], NATIONAL)
-    assert total(rows[:-1])["received"] == 7
+
+
+REGISTRY = shipped_registry()
+NAMES = Names(REGISTRY, Library(shipped_definitions()))
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "day", "name"),
+    [
+        (By.AGENCY, "H39.16", "2025-02-28", "Sở Tài nguyên và Môi trường Long An"),
+        (By.AGENCY, "H39.16", "2025-03-01", "Sở Nông nghiệp và Môi trường Long An"),
+        (By.AGENCY, "H39.25", "2025-12-31", "UBND huyện Bến Lức"),  # not those that it was split into
+        (By.AGENCY, "000.01.25.H39", "2025-06-30", "UBND thị trấn Bến Lức"),
+        (By.AGENCY, "H53.101", "2025-06-30", "H53.101"),  # from 1 July on
+        (By.AGENCY, "H99", "2025-06-30", "H99"),
+        (By.PROCEDURE, "1.012783.000.00.00.H39", "2025-06-30", "Chuyển quyền sử dụng đất có thuế"),
+        (By.PROCEDURE, "9.999999", "2025-06-30", "9.999999"),
+        (By.LEVEL, "commune", "2025-06-30", "Cấp xã"),
+        (By.LEVEL, "hamlet", "2025-06-30", "hamlet"),
+        (By.SECTOR, "G10-DD01", "2025-06-30", "G10-DD01"),
+    ],
+)
+def test_a_group_bears_the_name_that_it_had_on_that_day(by: By, code: str, day: str, name: str) -> None:
+    assert NAMES(by, code, date.fromisoformat(day)) == name
+
+
+async def test_groups_of_a_report_bear_their_names_of_the_periods_end(ledger: Any) -> None:
+    rows = list(generated(Wanted(3, 2, 1, 1), CALENDAR, 2025, 1, ("H39.16", "H39.<b>")))
+    await load(ledger, [*rows[:-1], rows[-1] | {"agency": ""}])
+    reports = Reports(ledger, Today(), CLOCKWORK, NAMES)
+    for ask in (reports.statistics, reports.national):
+        told = await ask(Period.read("2025"), By.AGENCY)
+        assert {row["group"]: row["name"] for row in told} == {
+            "": "(không rõ)",
+            "H39.16": "Sở Nông nghiệp và Môi trường Long An",
+            "H39.<b>": "H39.<b>",
+            "total": "Tổng số",
+        }
+    made = page(Period.read("2025"), told, NATIONAL)
+    assert "Sở Nông nghiệp và Môi trường Long An<small>H39.16</small>" in made
+    assert "<td>H39.&lt;b&gt;</td>" in made
 
 
 #: A second opinion, in words of its own: which class a row of Thuận Bắc is in, by its two dates alone.
