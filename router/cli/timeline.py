@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from router.cli import output
 from router.reports.dossier import Shown
+from router.reports.relatives import Relative
 from router.reports.timeline import Line
 
 A_MINUTE: Final = 60_000_000  # µs
@@ -22,9 +23,11 @@ def tell(shown: Shown, *, as_json: bool) -> None:
     output.document({name: value for name, value in shown.summary.items() if value}, as_json=False)
     output.line("\nwaits for")
     output.listing(told["waits"], as_json=False, empty="Nothing.")
-    if told["copies"]:
-        output.line("\ncopies")
-        output.listing(told["copies"], as_json=False, empty="")
+    parent = [told["parent"]] if told["parent"] else []
+    for title, rows in (("parent", parent), ("children", told["children"]), ("copies", told["copies"])):
+        if rows:
+            output.line(f"\n{title}")
+            output.listing(rows, as_json=False, empty="")
     output.line("\ntimeline")
     output.listing(told["timeline"], as_json=False, empty="Nothing happened yet.")
 
@@ -32,8 +35,15 @@ def tell(shown: Shown, *, as_json: bool) -> None:
 def document_of(shown: Shown) -> dict[str, Any]:
     """All of it with times as people read them."""
     waits = [{**w._asdict(), "since": output.when(w.since), "due": output.when(w.due)} for w in shown.waits]
-    copies = [each._asdict() for each in shown.copies]
-    return {**shown.summary, "waits": waits, "copies": copies, "timeline": [_line(each) for each in shown.timeline]}
+    kin = shown.relatives
+    return {
+        **shown.summary,
+        "waits": waits,
+        "parent": _relative(kin.parent) if kin.parent else None,
+        "children": [_relative(each) for each in kin.children],
+        "copies": [each._asdict() for each in kin.copies],
+        "timeline": [_line(each) for each in shown.timeline],
+    }
 
 
 def short(shown: Shown) -> list[dict[str, Any]]:
@@ -47,6 +57,10 @@ def short(shown: Shown) -> list[dict[str, Any]]:
         if each.what not in TRAVEL:
             told.append({"at": output.when(business), "what": each.what, "name": each.name, "says": each.says})
     return told
+
+
+def _relative(relative: Relative) -> dict[str, Any]:
+    return {**relative._asdict(), "since": output.when(relative.since)}
 
 
 def _line(line: Line) -> dict[str, Any]:

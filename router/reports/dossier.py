@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from router.errors import CodecError
 from router.events import CE_ADDRESSED_TO, text_header
-from router.ledger import identity
 from router.ledger import life as ledger_life
 from router.ledger.life import At, Life, life
 from router.masking import mask
 from router.ports import Ledger
-from router.procedures.dues import Clockwork, agency_due, day_of, due_at
+from router.procedures.dues import Clockwork, agency_due, due_at
 from router.procedures.facts import facts_of
 from router.procedures.instance import Instance
 from router.procedures.library import Library
 from router.procedures.rows import instance_of
 from router.reports import waits
+from router.reports.relatives import CODES, Relatives, date_of, relatives, titled
 from router.reports.timeline import Line, Timeline, untold
 from router.reports.waits import Wait
-from router.reports.words import stated, status
+from router.reports.words import status
 
 MOST_DELIVERIES: Final = 2_000
 
 
-class Copy(NamedTuple):
-    """What is known of a forwarded copy, or of a dossier at another level. ``code`` is its own, masked, or its internal
-    id; ``organ`` who forwarded; ``states`` what its receivers, and those of its own copies, have stated last;
-    ``recalled`` from whom it was asked to recall (``*``: from all); ``ended`` empty while it runs.
-    """
-
-    code: str
-    organ: str
-    states: str
-    recalled: str
-    ended: str
-
-
 class Shown(NamedTuple):
-    """``summary`` has plain values only; ``waits`` what it waits for now; ``timeline`` all lines, oldest first;
-    ``copies`` the documents forwarded, or dossiers opened elsewhere, because of this one.
-    """
+    """``summary`` has plain values only; ``waits`` what it waits for now; ``timeline`` all lines, oldest first."""
 
     summary: Mapping[str, Any]
     waits: Sequence[Wait]
     timeline: Sequence[Line]
-    copies: Sequence[Copy] = ()
+    relatives: Relatives = Relatives()
 
 
 class Dossiers:
@@ -68,27 +52,8 @@ class Dossiers:
         timeline = Timeline(known, instances, await self._carried(known))
         found = [wait for instance in instances for wait in self._waits(instance, lang)]
         found += [*waits.of_deliveries(known.deliveries), *waits.of_unplaced(unplaced)]
-        copies = await self._copies(instances)
-        return Shown(self._summary(code, known, instances), found, timeline.lines(), copies)
-
-    async def _copies(self, instances: Sequence[Instance]) -> list[Copy]:
-        children = [child for instance in instances for child in instance.children]
-        if not children:
-            return []
-        keys = {child.key: UUID(child.key) for child in children}
-        names = await self._ledger.read(
-            lambda conn: {text: identity.code_of(conn, key, _CODES) for text, key in keys.items()}
-        )
-        return [
-            Copy(
-                mask(names[child.key]) or child.key,
-                child.organ,
-                ", ".join(f"{organ} {stated(state)}" for organ, state in child.states),
-                " ".join(child.told),
-                child.ended,
-            )
-            for child in children
-        ]
+        kin = await self._ledger.read(lambda conn: relatives(conn, instances, self._library.subject_of))
+        return Shown(self._summary(code, known, instances), found, timeline.lines(), kin)
 
     def _waits(self, instance: Instance, lang: str) -> list[Wait]:
         """Nothing for an instance of a definition that this installation does not have."""
@@ -99,22 +64,22 @@ class Dossiers:
 
     def _summary(self, code: str, known: Life, instances: Sequence[Instance]) -> dict[str, Any]:
         told: dict[str, Any] = {
-            "code": mask(next((value for scheme, value in known.aliases if scheme in _CODES), code)),
+            "code": mask(next((value for scheme, value in known.aliases if scheme in CODES), code)),
             "keys": [key.hex() for key in known.keys],
             "known_as": [f"{scheme} {mask(value)}" for scheme, value in known.aliases],
         }
         for instance in instances[:1]:
             due = instance.due
             told |= {
-                "procedure": f"{instance.procedure}/{instance.definition} {instance.dossier.procedure}".strip(),
+                "procedure": titled(instance),
                 "agency": instance.dossier.agency,
                 "status": status(instance.status),
                 "ended": instance.end_state,
-                "due_date": _date(due_at(due.whole)),
-                "due_date_of_the_agency": _date(agency_due(due)),
+                "due_date": date_of(due_at(due.whole)),
+                "due_date_of_the_agency": date_of(agency_due(due)),
                 "paused": due.paused_why,
-                "overdue_since": _date(due.detected_at),
-                "apology": _date(due.apology_at),
+                "overdue_since": date_of(due.detected_at),
+                "apology": date_of(due.apology_at),
                 "extended": due.extended,
                 "integrity_warning": instance.dossier.integrity_warning,
             }
@@ -134,10 +99,3 @@ class Dossiers:
                 continue
             found[at] = facts_of(wanted[at], record, text_header(body.headers, CE_ADDRESSED_TO))
         return found
-
-
-_CODES: Final = ("dossier_code", "document_id")
-
-
-def _date(at: int) -> str:
-    return day_of(at).isoformat() if at else ""

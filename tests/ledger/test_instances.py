@@ -28,7 +28,7 @@ from router.events import (
 from router.ledger import identity, instances, leases, orders, outbox, store
 from router.ledger.local import LocalEffect, LocalWork
 from router.ledger.procedure_tables import dossier, due_move, instance, instance_event, timer
-from router.ledger.rows import Arrival, Body, Lease, Order, Shard, Verb, shard_lease
+from router.ledger.rows import Arrival, Body, Emission, Lease, Order, Shard, Verb, shard_lease
 from router.ports import Ledger
 from router.procedures.calendar import load_calendar
 from router.procedures.definitions_file import shipped_definitions
@@ -59,8 +59,8 @@ class MovedClock(ManualClock):
 class Desk:
     """Hands events to the recipient as delivery does: accepted first, prepared, then written with their outcome."""
 
-    def __init__(self, ledger: Ledger, calendar: Any = None) -> None:
-        self.ledger, self.clock = ledger, MovedClock()
+    def __init__(self, ledger: Ledger, calendar: Any = None, *, key: bytes = KEY) -> None:
+        self.ledger, self.clock, self.key = ledger, MovedClock(), key
         self.calendar = Clockwork(calendar or load_calendar())
         self.recipient = Procedures(
             ledger, self.clock, Library(shipped_definitions()), self.calendar,
@@ -72,21 +72,24 @@ class Desk:
     async def shard(self) -> Shard:
         await self.ledger.write(lambda conn: store.register_shards(conn, PROCEDURES, PARTITIONS))
         found = await self.ledger.read(lambda conn: store.shards(conn, [PROCEDURES]))
-        return next(each for each in found if each.partition == partition_of(KEY, PARTITIONS))
+        return next(each for each in found if each.partition == partition_of(self.key, PARTITIONS))
 
     async def prepare(self, event_type: str, record: dict[str, Any]) -> LocalEffect:
+        return await self._prepare(event_type, CODEC.encode(event_type, record))
+
+    async def _prepare(self, event_type: str, payload: bytes) -> LocalEffect:
         shard = await self.shard()
         self.count += 1
-        name = f"e{self.count}"
+        name = f"e{self.count}" if self.key == KEY else f"{self.key.hex()[:8]}-{self.count}"
         headers = [
             (CE_ID, name.encode()),
             (CE_SOURCE, b"one-stop-h39"),
             (CE_TYPE, event_type.encode()),
             (CE_TIME, self.clock.at.isoformat().encode()),
         ]
-        body = Body(CODEC.encode(event_type, record), headers)
+        body = Body(payload, headers)
         arrival = Arrival(
-            shard.position, KEY, name.encode().ljust(16, b"."), b"d" * 16, "one-stop-h39", name, event_type, CODE,
+            shard.position, self.key, name.encode().ljust(16, b"."), b"d" * 16, "one-stop-h39", name, event_type, CODE,
             urgent=False, body=body,
         )  # fmt: skip
         made = await self.ledger.write(
@@ -105,6 +108,11 @@ class Desk:
 
     async def take(self, event_type: str, record: dict[str, Any]) -> LocalEffect:
         return await self.write(await self.prepare(event_type, record))
+
+    async def hear(self, word: Emission) -> LocalEffect:
+        """What another instance has sent to this one."""
+        assert word.key == self.key
+        return await self.write(await self._prepare(text_header(word.headers, CE_TYPE), word.value))
 
     async def rows(self, table: Any) -> list[Any]:
         return await self.ledger.read(lambda conn: conn.execute(select(table)).all())

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert
 
+from router.cli.timeline import document_of
 from router.events import key_of
 from router.ledger import orders, store
 from router.ledger.identity import Waiting, merge, wait
@@ -177,6 +178,41 @@ async def test_what_receivers_of_forwarded_copies_state_is_shown(ledger: Any) ->
     for state in ("ARRIVED", "RECEIVED"):
         await desk.take("procedure.child_progressed", signal | {"name": state, "organ_id": "H56.01"})
     await desk.take("procedure.child_progressed", signal | {"name": "REFUSED", "organ_id": "H56.02"})
-    (row,) = (await shown(ledger, "G22,2025/08/04,8/VPCP-TH")).copies
+    (row,) = (await shown(ledger, "G22,2025/08/04,8/VPCP-TH")).relatives.copies
     assert (row.code, row.organ, row.ended) == (copy, "H56", "")
     assert row.states == "H56.01 03 Đã tiếp nhận, H56.02 02 Từ chối tiếp nhận"
+
+
+async def test_a_parent_and_its_child_are_shown_with_each_other_as_they_stand_now(ledger: Any) -> None:
+    commune, province = "H39.16.02-250804-0009", "H39.05-250806-0007"
+    keys = [key_of("dossier_code", code) for code in (commune, province)]
+    for code, key in zip((commune, province), keys, strict=True):
+        await named(ledger, "dossier_code", code, key.bytes)
+    parent, child = (Desk(ledger, key=key.bytes) for key in keys)
+    await parent.take("dossier.accepted", snapshot("ACCEPTED", procedure="1.001776", code=commune))
+    child.clock.at = START.replace(day=6)
+    up = {"code": province, "procedure": "1.001776", "agency": "H39.05", "parent_code": commune}
+    effect = await child.take("dossier.accepted", snapshot("ACCEPTED", **up))
+    (word,) = effect.emissions
+    await parent.hear(word)
+    child.clock.at = START.replace(day=7)
+    await child.take("dossier.status_changed", snapshot("SUPPLEMENT_REQUESTED", **up))
+
+    above, below = await shown(ledger, commune), await shown(ledger, province)
+    (row,) = above.relatives.children
+    assert (row.code, row.procedure, row.agency) == (province, "social_assistance/1 1.001776", "H39.05")
+    assert (row.status, row.since, row.ended) == ("5 Yêu cầu bổ sung giấy tờ", micros(child.clock.at), "")
+    assert row.due_date == below.summary["due_date"] != ""
+    assert (above.relatives.parent, above.relatives.copies, below.relatives.children) == (None, [], [])
+    assert below.relatives.parent is not None
+    assert (below.relatives.parent.code, below.relatives.parent.status) == (commune, "2 Được tiếp nhận")
+    told = document_of(above)
+    assert (told["parent"], told["children"][0]["since"].isoformat()) == (None, "2025-08-07T08:00:00+07:00")
+
+
+async def test_a_parent_that_nothing_else_is_known_of_is_shown_by_its_id(ledger: Any) -> None:
+    await named(ledger, "dossier_code", CODE)
+    await Desk(ledger).take("dossier.accepted", snapshot("ACCEPTED", parent_code="H39.05-250801-0001"))
+    parent = (await shown(ledger)).relatives.parent
+    assert parent is not None
+    assert (parent.code, parent.status) == (str(key_of("dossier_code", "H39.05-250801-0001")), "")
