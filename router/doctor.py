@@ -9,6 +9,7 @@ from typing import Final
 from router.assembly import build_ledger, build_library, build_routes, current_routes, locals_of
 from router.delivery.calls import Recipient
 from router.doctor_bus import Finding, examine_bus, examine_lag
+from router.doctor_organs import examine_organs
 from router.errors import ConfigError, LedgerError
 from router.ledger import alerts, audit, registry, store
 from router.objects import FolderObjectStore
@@ -18,6 +19,7 @@ from router.procedures.calendar import load_calendar
 from router.recipients import build_recipients
 from router.routing.lint import check
 from router.routing.table import Routes
+from router.sdk.dates import local_date
 from router.sdk.outcomes import Failure
 from router.settings import Settings
 from schemas.catalogue import EVENT_TYPES
@@ -117,7 +119,8 @@ async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
     problems = [finding for finding in check(routes, names, EVENT_TYPES) if finding.error]
     found += [Finding("routes", "mind", f"{p.rule}: {p.problem}", "see `lgsp routes check`") for p in problems[:3]]
     said = f"{len(routes.rules)} rules ({routes.digest}), registry {routes.registry.version}"
-    return [Finding("routes", "ok", said, ""), *found]
+    organs = examine_organs(settings.identity.organs, routes.registry, local_date(clock.business()))
+    return [Finding("routes", "ok", said, ""), *found, *organs]
 
 
 def _procedures(settings: Settings) -> list[Finding]:

@@ -42,9 +42,10 @@ def build_recipients(
     """
     calendar = load_calendar(settings.procedures.jurisdiction, settings.procedures.overrides)
     kinds, log = installed_connectors(), structlog.get_logger("lgsp")
+    organ = next(iter(settings.identity.organs), "")
     made: list[Recipient] = []
     for name, section in sorted(settings.recipients.items()):
-        context = Context(name, clock, ids, objects, log.bind(recipient=name))
+        context = Context(name, clock, ids, objects, log.bind(recipient=name), organ)
         made.append(_recipient(name, section, kinds, context, file, calendar.is_working_day))
     return made
 

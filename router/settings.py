@@ -126,6 +126,7 @@ class IdentitySection(Section):
     its data directory; without one the owners of a code cannot be told apart.
 
     ``organs`` are the installation's own codes: a document whose trace header names one has been here and is dropped.
+    The first of them is written into the trace headers of documents that go out.
     """
 
     key: Secret | None = None

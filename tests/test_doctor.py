@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,13 @@ from router.bus.embedded import EmbeddedBus
 from router.clock import SystemClock, SystemIds
 from router.doctor import _owner_key, examine
 from router.doctor_bus import Finding, _deviations
+from router.doctor_organs import examine_organs
 from router.events import ROUTER, TopicPartition, topic_of
 from router.ledger import store
 from router.ledger.engine import open_ledger
 from router.ledger.migrate import migrate_ledger
 from router.ports import TopicSpec, TopicState
+from router.routing.registry_files import shipped_registry
 from router.sdk.testing.clock import ManualClock
 from router.settings import Settings
 
@@ -49,6 +51,31 @@ async def test_a_record_not_accepted_for_half_its_retention_is_told(tmp_path: Pa
 async def test_a_fresh_folder_is_nothing_wrong(tmp_path: Path) -> None:
     findings = await examine(Settings(data=tmp_path), SystemClock(), SystemIds())
     assert not [finding for finding in findings if finding.verdict == "wrong"]
+
+
+@pytest.mark.parametrize(
+    ("organs", "day", "said"),
+    [
+        ((), "2025-06-30", ["is not set"]),
+        (("H39", "000.00.00.H39"), "2025-06-30", ["go out under H39"]),
+        (("H39", "000.00.00.H39"), "2025-07-01", ["H39, an agency that has ended"]),
+        (("H53", "H39"), "2025-07-01", ["go out under H53"]),  # the old one is recognised still
+        (("H39.25", "H53"), "2025-07-01", ["H39.25, an agency that has ended"]),
+        (("H53", "H99.01"), "2025-07-01", ["H99.01 is not in the agency registry"]),
+        (("H53.101",), "2025-06-30", ["H53.101 is not in the agency registry"]),
+    ],
+)
+def test_our_own_codes_are_looked_up_in_the_registry(organs: tuple[str, ...], day: str, said: list[str]) -> None:
+    found = examine_organs(organs, shipped_registry(), date.fromisoformat(day))
+    assert len(found) == len(said)
+    for finding, words in zip(found, said, strict=True):
+        assert words in finding.what
+        assert bool(finding.next_step) is (finding.verdict != "ok")
+
+
+async def test_the_examination_looks_at_our_own_codes(tmp_path: Path) -> None:
+    findings = await examine(Settings(data=tmp_path), SystemClock(), SystemIds())
+    assert [finding.verdict for finding in findings if finding.part == "organs"] == ["mind"]
 
 
 async def test_an_unreachable_database_is_named_with_the_next_step(tmp_path: Path) -> None:

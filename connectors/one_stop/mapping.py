@@ -162,6 +162,14 @@ TRACE: Final = (
     Field("OrganId", "organ_id", required=True),
     Field("Timestamp", "passed_at", format=EDXML_TIME, required=True),
 )
+RECEIVER: Final = (
+    Field("OrganId", "organ_id", required=True),
+    Field("ReceiverType", "added", flag=True, required=True),  # 1: added, 0: removed
+)
+REPLACEMENT: Final = (
+    Field("DocumentId", "document_id", required=True),
+    Field("OrganIdList", "organ_ids", many=True),
+)
 DOCUMENT: Final = (
     Field("DocumentId", "document_id", required=True),
     Field("CodeNumber", "number", required=True),
@@ -180,7 +188,10 @@ DOCUMENT: Final = (
     Field("Priority", "priority", codes=PRIORITY, required=True),
     Field("BussinessDocType", "business_type", codes=BUSINESS, required=True),
     Field("BussinessDocReason", "business_reason"),
+    Field("ReceiverList", "receiver_changes", fields=RECEIVER, many=True),
+    Field("ReplacementInfoList", "replacements", fields=REPLACEMENT, many=True),
     Field("SteeringType", "steering_type"),
+    Field("ResponseFor", "response_for", many=True),
     Field("TraceHeaderList", "traces", fields=TRACE, many=True),
     Field("Attachments", "attachments", fields=ATTACHMENT, many=True),
 )

@@ -25,13 +25,18 @@ class ConnectorConfig(Configured):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an instance is given: its recipient id and the ports it may use. No bus, no ledger."""
+    """What an instance is given: its recipient id and the ports it may use. No bus, no ledger.
+
+    ``organ`` is the code by which this installation names itself in trace headers; empty where none is configured.
+    Whoever hands a document on writes it there (``Document.through``), so that one that comes round is recognised.
+    """
 
     recipient: str
     clock: Clock
     ids: Ids
     objects: ObjectStore
     log: Any = field(repr=False, default=None)
+    organ: str = ""
 
 
 class Connector(ABC, Generic[C]):

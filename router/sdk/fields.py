@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -40,8 +40,8 @@ class Field:
     """``partner`` is the partner's name, ``ours`` the record's.
 
     ``format`` reads and writes instants (or dates with ``day``); ``codes`` enumerations; ``fields`` nested records,
-    ``many`` lists of them. ``number`` is a whole number that the partner may write as text; ``required`` is refused
-    when it is missing or empty.
+    ``many`` lists of them, or of texts. ``number`` is a whole number that the partner may write as text; ``required``
+    is refused when it is missing or empty.
     """
 
     partner: str
@@ -92,12 +92,13 @@ def wrong(name: str, vi: str, en: str) -> BadRequest:
 
 
 def _read_one(value: Any, field: Field, name: str) -> Any:
-    if field.fields:
-        if not field.many:
-            return read(value, field.fields, name)
+    if field.many:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise wrong(name, "một danh sách", "a list")
-        return tuple(read(item, field.fields, f"{name}[{index}]") for index, item in enumerate(value))
+        one = replace(field, many=False)
+        return tuple(_read_one(item, one, f"{name}[{index}]") for index, item in enumerate(value))
+    if field.fields:
+        return read(value, field.fields, name)
     if field.format is not None:
         reading = field.format.read_date if field.day else field.format.read
         try:
@@ -125,8 +126,11 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _write_one(value: Any, field: Field) -> Any:
+    if field.many:
+        one = replace(field, many=False)
+        return [_write_one(item, one) for item in value]
     if field.fields:
-        return [write(item, field.fields) for item in value] if field.many else write(value, field.fields)
+        return write(value, field.fields)
     if field.format is not None:
         if isinstance(value, datetime):
             return field.format.write(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -105,9 +105,24 @@ class Document(Record):
     original: Attachment | None = None
 
     def passed(self) -> tuple[str, ...]:
-        """The OrganIds of the systems it passed, oldest first, without the entry that its sender begins with."""
-        organs = tuple(trace.organ_id for trace in self.traces)
-        return organs[1:] if organs[:1] == (self.sender.organ_id,) else organs
+        """The OrganIds of the systems it passed, oldest first, without the entry that its sender begins with. Of a
+        forwarded copy those since its sender forwarded it: what stands before is the way of the original. A sender
+        that stands there twice had it before, and all of it counts.
+        """
+        organs, sender = tuple(trace.organ_id for trace in self.traces), self.sender.organ_id
+        if organs.count(sender) == 1 and any(each != self.document_id for each in self.response_for):
+            return organs[organs.index(sender) + 1 :]
+        return organs[1:] if organs[:1] == (sender,) else organs
+
+    def through(self, organ: str, at: datetime) -> Document:
+        """The document as ``organ`` hands it on: with an entry of its own behind those of its trace header, none of
+        them later. Where that organ is the sender too, its entry as sender comes first: ``passed`` leaves that out.
+        """
+        traces = self.traces
+        here = Trace(organ_id=organ, passed_at=max([at, *(trace.passed_at for trace in traces)]))
+        if organ == self.sender.organ_id and all(trace.organ_id != organ for trace in traces):
+            traces = (*traces, here)
+        return self.model_copy(update={"traces": (*traces, here)})
 
 
 class DocumentStatus(Record):

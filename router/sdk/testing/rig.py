@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from router.errors import ObjectError
 from router.ports import ObjectStore
@@ -111,13 +111,17 @@ class Rig:
         return sum(not effect.repeated for effect in self.simulator.effects)
 
 
+#: How the installation under test names itself in trace headers.
+ORGAN: Final = "H39.30"
+
+
 @asynccontextmanager
 async def running(kit: Kit) -> AsyncIterator[Rig]:
     """The connector, open, before its partner; both are closed at the end."""
     clock = ManualClock()
     simulator = kit.simulator(clock)
     config = kit.connector.config_model.model_validate(kit.config(await simulator.start()))
-    connector = kit.connector(config, Context("under-test", clock, CountingIds(), kit.objects()))
+    connector = kit.connector(config, Context("under-test", clock, CountingIds(), kit.objects(), organ=ORGAN))
     await connector.open()
     try:
         yield Rig(kit, simulator, connector, clock)
