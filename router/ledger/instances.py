@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from router.errors import StaleVersion
 from router.ledger.faults import to_json
 from router.ledger.lists import among
-from router.ledger.procedure_tables import dossier, due_move, instance, instance_event, timer
+from router.ledger.procedure_tables import MONEY_WAITS, dossier, due_move, instance, instance_event, timer
 from router.ledger.upsert import insert_new, insert_one_new, put
 
 _MOVE: Final = update(instance).where(
@@ -101,17 +101,18 @@ def drop_timers(conn: Connection, timers: Collection[DueTimer]) -> None:
 
 
 def page(
-    conn: Connection, after: bytes, limit: int, *, counting_only: bool = False, paid_only: bool = False
+    conn: Connection, after: bytes, limit: int, *, counting_only: bool = False, money_only: bool = False
 ) -> list[Stored]:
     """Instances in the order of their keys, behind ``after``. ``counting_only``: those for which time still counts. An
-    ended one may be among them: money without a notice waits there, and an apology. ``paid_only``: those with payments.
+    ended one may be among them: money without a notice waits there, and an apology. ``money_only``: those in which
+    money waits, found by an index of their own.
     """
     query = select(instance).where(instance.c.key > after).order_by(instance.c.key).limit(limit)
     if counting_only:
         timed = select(timer.c.key).where(timer.c.key > after)
         query = query.where(instance.c.closed_at.is_(None) | instance.c.key.in_(timed))
-    if paid_only:
-        query = query.where(instance.c.state["finance"]["payments"].as_string() != "[]")
+    if money_only:
+        query = query.where(MONEY_WAITS)
     return [Stored(row.key, row.version, row.state) for row in conn.execute(query)]
 
 

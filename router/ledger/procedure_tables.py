@@ -6,9 +6,26 @@ ISO text (``2025-08-15``) beside them, because the law counts dates.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    false,
+    text,
+)
 
 from router.ledger.tables import metadata
+
+MONEY_WAITS: Final = text("money_waits")
 
 instance = Table(
     "instance",
@@ -21,7 +38,9 @@ instance = Table(
     Column("opened_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("end_state", Text, nullable=False),  # empty while open
+    Column("money_waits", Boolean, nullable=False, server_default=false()),  # for a person or for notices to come
 )
+Index("instance_money", instance.c.key, sqlite_where=MONEY_WAITS, postgresql_where=MONEY_WAITS)
 
 instance_event = Table(
     "instance_event",

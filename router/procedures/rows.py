@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from router.ledger.instances import Changes, Stored
+from router.procedures.decisions import waiting
 from router.procedures.dues import agency_due, apology_owed, day_of, due_at
 from router.procedures.effects import Step
 from router.procedures.instance import Instance, LogLine, Move, from_json, to_json
-from router.procedures.status import PAUSED, Status
+from router.procedures.status import DONE, PAUSED, TERMINAL, Status
 
 _CHANNELS: Final = {"DIRECT": "counter", "ONLINE": "online", "POSTAL": "postal"}
 _LEVELS: Final = {"PARTIAL": "partial", "FULL": "full"}
@@ -38,6 +39,7 @@ def changes_of(
             "opened_at": after.opened_at,
             "closed_at": after.closed_at or None,
             "end_state": after.end_state,
+            "money_waits": any(map(waiting, after.finance.payments)),
         },
         events=[log_row(line) for line in step.log],
         timers_gone=wanted.keys() - step.timers.keys(),
@@ -51,7 +53,7 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
     """The row that reports count."""
     known, due = instance.dossier, instance.due
     whole = due_at(due.whole)
-    finished = known.finished_at or (instance.closed_at if _replaced(instance) else 0)
+    finished = known.finished_at or (instance.closed_at if _closed(instance) else 0)
     paused = instance.status if Status(instance.status) in PAUSED else None
     return {
         "code": known.code,
@@ -82,9 +84,11 @@ def facts_row(instance: Instance, level_of: Callable[[str], str]) -> dict[str, A
     }
 
 
-def _replaced(instance: Instance) -> bool:
-    """Whether it ended without a result and without a status that says so: stopped, or replaced by another dossier."""
-    return bool(instance.end_state) and (instance.status == Status.STOPPED or instance.end_state == "replaced")
+def _closed(instance: Instance) -> bool:
+    """Whether its procedure ended without a result and without a status that says so: it was stopped, replaced by
+    another dossier, or recalled by the one it was opened for.
+    """
+    return bool(instance.end_state) and Status(instance.status) not in DONE | TERMINAL
 
 
 def log_row(line: LogLine) -> dict[str, Any]:

@@ -61,8 +61,10 @@ def of_code(conn: Connection, code: str) -> list[Waiting]:
 
 
 def page(conn: Connection, after: bytes) -> tuple[list[Waiting], bytes]:
-    """What waits in the next page of instances behind a key, and the key to go on behind; empty at the end."""
-    stored = instances.page(conn, after, PAGE, paid_only=True)
+    """What waits in the next page of instances with such money behind a key, and the key to go on behind; empty at the
+    end.
+    """
+    stored = instances.page(conn, after, PAGE, money_only=True)
     found = [each for one in stored for each in of_instance(one.key, instance_of(one))]
     return found, stored[-1].key if len(stored) == PAGE else b""
 

@@ -9,7 +9,8 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, inspect, make_url
+from sqlalchemy import JSON, Connection, column, create_engine, inspect, make_url, text
+from sqlalchemy import table as named_table
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from router.errors import ConfigError
@@ -80,6 +81,10 @@ def at_revision(conn: Connection, wanted: str) -> None:
     """Empty the database and bring it to an older revision."""
     metadata.drop_all(conn)
     conn.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    onto(conn, wanted)
+
+
+def onto(conn: Connection, wanted: str) -> None:
     config = revision._config()
     config.attributes["connection"] = conn
     command.upgrade(config, wanted)
@@ -90,9 +95,44 @@ def upgraded(conn: Connection) -> list[object]:
     at_revision(conn, "0005")
     assert "agency_change" not in inspect(conn).get_table_names()
     conn.exec_driver_sql("INSERT INTO process (id, beat, roles) VALUES ('kept', 1, 'delivery')")
+    onto(conn, "0007")
+    dossiers_of_0007(conn)
     assert revision.upgrade(conn) == revision.head()
+    assert closed_since(conn) == [b"1", b"3"]
+    assert conn.execute(text("SELECT key FROM instance WHERE money_waits ORDER BY key")).scalars().all() == [b"2", b"4"]
     assert conn.exec_driver_sql("SELECT id FROM process").scalars().all() == ["kept"]
     return differences(conn)
+
+
+MIDDAY = 1_754_283_600_000_000  # 4 August 2025, 12:00 in Vietnam
+LATE = MIDDAY + 8 * 3_600_000_000  # 20:00 there, still the same day; and 13:00 UTC
+PAID = ["R1", "", "TB-1", 900, [], 0, 0, 0, "", []]
+SUSPENDED, CARRIED = [*PAID[:6], 900, *PAID[7:]], [*PAID[:9], [["TB-1", 900]]]
+#: Key, status, end state, payments: ended by its procedure, with money, ended by its procedure, open, ended by status.
+OLD = [(b"1", 8, "stopped", []), (b"2", 4, "", [PAID, SUSPENDED]), (b"3", 4, "replaced", [PAID]),
+       (b"4", 4, "", [CARRIED]), (b"5", 7, "withdrawn", [PAID])]  # fmt: skip
+
+
+def dossiers_of_0007(conn: Connection) -> None:
+    """Rows as that revision had them."""
+    state, plain = column("state", JSON), "key procedure definition version opened_at closed_at end_state"
+    stored = named_table("instance", *map(column, plain.split()), state)
+    facts = dict.fromkeys(("code", "procedure", "agency", "level", "channel", "service_level", "calendar"), "")
+    facts |= {"received_at": MIDDAY, "received_date": "2025-08-04", "supplement_rounds": 0, "extended": False}
+    counted = named_table("dossier", *map(column, ("key", "status", "integrity_warning", *facts)))
+    for key, status, end, payments in OLD:
+        run = {"key": key, "procedure": "p", "definition": 1, "version": 1, "opened_at": 1, "end_state": end}
+        run |= {"closed_at": LATE if end else None, "state": {"finance": {"payments": payments}}}
+        conn.execute(stored.insert().values(run))
+        conn.execute(counted.insert().values(facts | {"key": key, "status": status, "integrity_warning": False}))
+
+
+def closed_since(conn: Connection) -> list[bytes]:
+    """Dossiers that have an end now, all on the same day."""
+    rows = conn.execute(text("SELECT key, finished_at, finished_date FROM dossier WHERE finished_at IS NOT NULL"))
+    found = rows.all()
+    assert {row[1:] for row in found} == {(LATE, "2025-08-04")}
+    return sorted(row.key for row in found)
 
 
 def test_a_sqlite_ledger_of_an_older_revision_is_brought_up_with_its_rows():

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from router.errors import OrderRefused
 from router.events import CE_ADDRESSED_TO, CE_DOSSIER, CE_TYPE, text_header
 from router.ledger import alerts, outbox
-from router.ledger.procedure_tables import instance_event
+from router.ledger.procedure_tables import instance, instance_event
 from router.ledger.rows import Order, Verb, shard_lease
 from router.ledger.tables import audit, orders
 from router.money_desk import MoneyDesk
@@ -67,10 +67,13 @@ async def test_released_money_is_an_order_with_its_audit_row_its_line_and_its_re
     desk, money, waits = await suspended(bare)
     assert (waits.code, waits.suspended, waits.reason) == (CODE, 1_000, "amount_mismatch")
     assert waits.open_notices == {"TB-1/CCT": 900}
+    assert [row.money_waits for row in await desk.rows(instance)] == [True]
     answer = await money.decide(ID, waits.id, notice="TB-1/CCT", who="an", why="đã đối chiếu")
     assert answer.result.applied
     assert answer.alone
     assert answer.result.text == "released to notice TB-1/CCT, 0 đồng of it still open, 100 đồng to be refunded"
+    assert [row.money_waits for row in await desk.rows(instance)] == [False]
+    assert await money.waiting("", 10) == []
     (row,) = await desk.rows(audit)
     assert (row.who, row.verb, row.target, row.why) == ("an", "release_money", CODE, "đã đối chiếu")
     assert "079123456789" not in str(row.detail)

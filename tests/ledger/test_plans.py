@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, event, insert, text
 
-from router.ledger import dead_letters, query, store
+from router.ledger import dead_letters, instances, query, store
 from router.ledger.dead_letters import DeadFilter
+from router.ledger.procedure_tables import instance
 from router.ledger.rows import State
 from router.ledger.tables import delivery
 from router.ports import Ledger
@@ -102,6 +103,20 @@ async def test_a_walk_over_a_long_history_finds_all_that_is_unfinished(
 async def test_dead_letters_are_listed_by_the_index_of_the_parked(aged: Aged, wanted: DeadFilter) -> None:
     steps = await plan(aged.ledger, lambda conn: dead_letters.listed(conn, wanted, limit=10))
     assert "delivery_dead" in steps[-1]
+
+
+async def test_money_that_waits_is_found_by_an_index_of_its_own(ledger: Ledger) -> None:
+    def fill(conn: Connection) -> None:
+        row = {"procedure": "p", "definition": 1, "version": 1, "state": {}, "opened_at": 1, "end_state": ""}
+        numbered = [{**row, "key": n.to_bytes(16), "money_waits": n % 1_000 == 7} for n in range(HISTORY)]
+        conn.execute(insert(instance), numbered)
+        conn.execute(text("ANALYZE"))
+
+    await ledger.write(fill)
+    (only,) = await plan(ledger, lambda conn: instances.page(conn, (5).to_bytes(16), 10, money_only=True))
+    assert "instance_money" in only
+    found = await ledger.read(lambda conn: instances.page(conn, (7).to_bytes(16), 10, money_only=True))
+    assert [each.key for each in found] == [n.to_bytes(16) for n in (1_007, 2_007, 3_007, 4_007)]
 
 
 async def test_backlogs_are_counted_by_an_index_of_the_unfinished(aged: Aged) -> None:
