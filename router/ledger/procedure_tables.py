@@ -8,20 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    SmallInteger,
-    Table,
-    Text,
-    false,
-    text,
-)
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
 
 from router.ledger.tables import metadata
 
@@ -38,7 +25,7 @@ instance = Table(
     Column("opened_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("end_state", Text, nullable=False),  # empty while open
-    Column("money_waits", Boolean, nullable=False, server_default=false()),  # for a person or for notices to come
+    Column("money_waits", Boolean, nullable=False, server_default=text("false")),  # for a person or for notices to come
 )
 Index("instance_money", instance.c.key, sqlite_where=MONEY_WAITS, postgresql_where=MONEY_WAITS)
 

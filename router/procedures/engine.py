@@ -19,6 +19,7 @@ from router.procedures.effects import Step
 from router.procedures.expression import Scope
 from router.procedures.graph import Fit, Graph, Taken
 from router.procedures.instance import Early, Event, Instance
+from router.procedures.levels import followed
 from router.procedures.obligation import Finance
 from router.procedures.recount import by_calendar
 from router.procedures.signs import made_good
@@ -112,6 +113,9 @@ def _finished(work: Working) -> Step:
     work.instance = replace(work.instance, events=work.instance.events + len(result.log), closed_at=closed_at)
     if work.instance.end_state != before.end_state:
         relatives.tell_end(work)
+    work.instance, said, alerts = followed(work.definition, before, work.instance, work.now)
+    work.emit(*said)
+    result.alerts += alerts
     result.alerts += made_good(work.definition, before, work.instance)
     result.instance = work.instance
     result.timers = timers(work.instance, work.definition, work.clockwork)

@@ -18,6 +18,7 @@ from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE
 COMPENSATION: Final = "procedure.compensation_requested"
 RECALL: Final = "procedure.recall_requested"
 TIMER_DUE: Final = "procedure.timer_due"
+STOP: Final = "Hồ sơ gốc đã bị rút hoặc không được tiếp nhận: đề nghị dừng xử lý hồ sơ liên thông này"
 
 
 def key_of_document(document_id: str) -> str:
@@ -92,6 +93,12 @@ def recall(instance: Instance, key: str, organ: str, at: int) -> Emit:
     is named.
     """
     return Emit(RECALL, _signal(instance, "recall", at, organ), key=key)
+
+
+def stop(instance: Instance, at: int) -> Emit:
+    """The dossier that this one was opened for is over without a result: its agency is asked to stop it."""
+    words = _signal(instance, "recall", at) | {"kind": "notify", "text": STOP}
+    return Emit(COMPENSATION, words, addressed_to=instance.dossier.agency)
 
 
 def taken_back(instance: Instance, organ: str, at: int) -> Emit:

@@ -12,6 +12,8 @@ from router.ledger import identity
 from router.ledger.procedure_tables import instance
 from router.ports import Ledger
 from router.procedures.copies import CHILD_ENDED, CHILD_OPENED
+from router.procedures.levels import PARENT_CLOSED
+from router.procedures.rows import facts_row
 from router.procedures.signals import RECALL, key_of_dossier
 from router.procedures.verdict import Verdict
 from tests.ledger.harness import in_memory
@@ -122,6 +124,95 @@ def test_a_withdrawal_at_the_commune_ends_the_dossier_above() -> None:
     assert child.instance.end_state == "withdrawn"
     asked = child.emissions("procedure.compensation_requested")
     assert [emit.record["text"] for emit in asked] == ["hủy dự thảo quyết định"]
+
+
+ANYWHERE = ("any_dossier", "land_transfer", "building_permit", "birth_residence_insurance")
+
+
+@pytest.mark.parametrize("procedure", ANYWHERE)
+@pytest.mark.parametrize("over", [3, 7])
+def test_who_is_over_without_a_result_recalls_from_its_children_whatever_its_definition(
+    procedure: str, over: int
+) -> None:
+    story = Story(procedure)
+    story.status(1)
+    says(story, CHILD_OPENED)
+    assert story.emissions(RECALL) == []
+    story.status(over)
+    assert [emit.key for emit in story.emissions(RECALL)] == [CHILD]
+    later = key_of_dossier("H39.05-250901-0002")
+    says(story, CHILD_OPENED, child=later)  # what opens afterwards is told at once
+    assert [emit.key for emit in story.emissions(RECALL)] == [CHILD, later]
+    assert story.alerts == []
+
+
+def recalled(procedure: str) -> Story:
+    """A child that its agency works on, recalled by its parent."""
+    child = Story(procedure)
+    for status in (2, 4):
+        child.status(status, code=PROVINCE, agency="H39.05", parent=COMMUNE)
+    assert child.event(RECALL, related="x", name="recall", stated_at=child.now) is Verdict.APPLIED
+    return child
+
+
+@pytest.mark.parametrize("procedure", ANYWHERE)
+def test_a_child_whose_definition_says_nothing_of_a_recall_asks_its_agency_and_tells_a_person(procedure: str) -> None:
+    child = recalled(procedure)
+    assert child.instance.end_state == ""
+    (asked,) = child.emissions("procedure.compensation_requested")
+    assert (asked.addressed_to, asked.record["kind"]) == ("H39.05", "notify")
+    assert [(alert.name, alert.subject, alert.raised) for alert in child.alerts] == [(PARENT_CLOSED, PROVINCE, True)]
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    assert len(child.emissions("procedure.compensation_requested")) == len(child.alerts) == 1
+
+
+@pytest.mark.parametrize("ending", [[7], [8], [9, 10]])
+def test_the_alert_goes_when_the_child_ends_or_is_stopped(ending: list[int]) -> None:
+    child = recalled("any_dossier")
+    for status in ending:
+        child.status(status, code=PROVINCE)
+    assert [alert.raised for alert in child.alerts if alert.name == PARENT_CLOSED] == [True, False]
+
+
+def test_a_stopped_child_that_is_resumed_is_to_be_stopped_again() -> None:
+    child = recalled("any_dossier")
+    for status in (8, 4):
+        child.status(status, code=PROVINCE)
+    assert [alert.raised for alert in child.alerts if alert.name == PARENT_CLOSED] == [True, False, True]
+
+
+def test_a_child_that_has_ended_is_asked_nothing() -> None:
+    child = Story("any_dossier")
+    for status in (2, 4, 9, 10):
+        child.status(status, code=PROVINCE, parent=COMMUNE)
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    assert (child.emissions("procedure.compensation_requested"), child.alerts) == ([], [])
+
+
+def test_a_recall_goes_on_to_the_children_of_a_child() -> None:
+    child = Story("any_dossier")
+    for status in (2, 4):
+        child.status(status, code=PROVINCE, parent=COMMUNE)
+    below = key_of_dossier("G09-250820-0001")
+    says(child, CHILD_OPENED, child=below)
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    assert [emit.key for emit in child.emissions(RECALL)] == [below]
+
+
+def test_after_a_correction_new_children_live() -> None:
+    story = Story("any_dossier")
+    for status in (2, 4, 7):
+        story.status(status)
+    story.event("dossier.corrected", status=4, corrects=True, code=COMMUNE)
+    says(story, CHILD_OPENED)
+    assert (story.instance.recalled, story.emissions(RECALL)) == ((), [])
+
+
+def test_what_a_recall_has_ended_counts_as_closed() -> None:
+    child = above()
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    row = facts_row(child.instance, lambda code: "department")
+    assert (row["status"], row["finished_at"], row["finished_date"]) == (4, child.now, "2025-08-04")
 
 
 def test_a_death_stops_the_payments_and_asks_for_the_months_paid_after_it() -> None:

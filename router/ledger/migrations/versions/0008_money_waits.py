@@ -37,7 +37,7 @@ dossier = sa.table(
 
 def upgrade() -> None:
     """Add the column and its index; then bring the rows that are there, in pages."""
-    op.add_column("instance", sa.Column("money_waits", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("instance", sa.Column("money_waits", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     conn = op.get_bind()
     _mark_money(conn)
     _close(conn)
