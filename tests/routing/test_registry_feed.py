@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +23,7 @@ from router.routing.agencies import Agency, Code, Entry
 from router.routing.live_routes import StoredRegistry
 from router.routing.registry_feed import HALTED, REFUSED, RegistryFeed
 from router.routing.registry_records import record_of
+from router.sdk.records import reference
 from router.sdk.testing.clock import ManualClock
 from tests.ledger.harness import in_memory
 from tests.routing.registries import entries
@@ -109,6 +111,18 @@ async def test_a_record_becomes_the_registry_with_who_sent_it(place):
     assert found.entries() == {"so": SO}
     (change,) = await place.ledger.read(lambda conn: registry.history(conn, ["so"]))
     assert (change.who, change.why, change.order_id) == ("truc-vxp", "", 0)
+
+
+async def test_what_a_national_directory_says_beside_is_kept_with_the_change(place):
+    said = {"directory_version": 41, "modified_at": datetime(2025, 6, 30, 17, tzinfo=UTC), "is_agency": True,
+            "center_code": "H53"}  # fmt: skip
+    record = record_of(SO).model_dump() | said
+    await place.publish((b"so", CODEC.encode("reference.agency_changed", record)))
+    await place.settle()
+    (stored,) = await place.ledger.read(lambda conn: registry.changed_since(conn, 0, 10))
+    kept = reference.Agency.model_validate(stored.record)
+    assert {name: getattr(kept, name) for name in said} == said
+    assert (await StoredRegistry(place.ledger).look()).entries() == {"so": SO}
 
 
 async def test_an_order_goes_out_over_the_topic_before_it_is_in_the_registry_and_is_audited(place):

@@ -167,6 +167,7 @@ PUBLIC_HERE = {
     ("Party", "name"),
     ("Agency", "name"),
     ("Agency", "level"),
+    ("Agency", "center_code"),
     ("AgencyCode", "value"),
     ("AgencyService", "role"),
     ("AgencyService", "recipient"),

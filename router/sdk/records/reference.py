@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from router.sdk.records.common import Record
+from router.sdk.records.common import Instant, Record
 
 
 class AgencyStatus(StrEnum):
@@ -71,3 +71,7 @@ class Agency(Record):
     serves: tuple[AgencyService, ...] = ()
     codes: tuple[AgencyCode, ...] = ()
     successions: tuple[AgencySuccession, ...] = ()
+    directory_version: int | None = None
+    modified_at: Instant | None = None
+    is_agency: bool | None = None
+    center_code: str | None = None
