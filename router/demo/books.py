@@ -12,12 +12,14 @@ from router.demo.cast import OVERDUE, REORGANISED, WRONG_PROCEDURE, number_of
 from router.demo.check import Finding
 from router.demo.operator import Operator
 from router.demo.story import Story
+from router.demo.world import LAND_OFFICE
 from router.events import CE_ADDRESSED_TO, CE_DELIVERED_TO, CE_REGISTRY_VERSION, text_header
 from router.ledger import instances
 from router.ledger.dossiers import By
 from router.procedures.dues import day_of, due_at
 from router.procedures.instance import Instance
 from router.procedures.rows import instance_of
+from router.procedures.signals import COMPENSATION
 from router.reports.period import Period
 from router.reports.service import Reports
 from router.service import Service
@@ -72,6 +74,8 @@ async def books_of(story: Story, operator: Operator) -> Books:
     for code in story.codes:
         if number_of(code) == REORGANISED:
             await _reorganised(code, operator, books)
+    for code in story.world.one_stop.replaced:
+        await _undone(code, operator, books)
     return books
 
 
@@ -102,6 +106,18 @@ async def _report(story: Story, books: Books) -> None:
             books.differs("", f"report: {row[name]} {name} instead of {number}")
     if row["received"] != sum(row[name] for name in CLASSES):
         books.differs("", "report: the classes do not add up to what was received")
+
+
+async def _undone(code: str, operator: Operator, books: Books) -> None:
+    """What was done for a dossier of the wrong procedure is to be undone by the land office: it is addressed to it."""
+    got = await operator.operations.lane("one-stop-h39", code, PAGE)
+    asked = [named.name for named in got if named.delivery.event_type == COMPENSATION]
+    for name in asked:
+        headers = (await operator.operations.show(name)).editions[-1][1].headers
+        if (addressed := text_header(headers, CE_ADDRESSED_TO)) != LAND_OFFICE:
+            books.differs(code, f"{name}: asked of {addressed} instead of {LAND_OFFICE}")
+    if not asked:
+        books.differs(code, "nobody was asked to undo what was done")
 
 
 async def _reorganised(code: str, operator: Operator, books: Books) -> None:

@@ -22,6 +22,7 @@ from router.settings import Settings
 
 TOKEN = "demo-token"
 STRANGER = "H39.25.01-250616-9999"
+SEATS = Path(__file__).parent / "days.yaml"
 COMMUNE, NEIGHBOUR, LAND_OFFICE, TAX_OFFICE = "H39.25.01", "H53", "H39.16.01.02", "H39.90"
 
 
@@ -117,7 +118,7 @@ def demo_values(world: World, data: Path, *, bus: str, ledger: str) -> dict[str,
         "http": {"port": 0},
         "identity": {"key": TOKEN},
         "delivery": {"grace": 5.0},
-        "procedures": {"enabled": True},
+        "procedures": {"enabled": True, "overrides": str(SEATS)},
         "recipients": {
             "portal": {
                 "connector": "national_portal",

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ from router.cli.main import app
 from router.clock import SystemClock, SystemIds
 from router.configuration import load_settings
 from router.owner_key import owner_key
+from router.procedures.calendar import load_calendar
+from router.procedures.definitions_file import shipped_definitions
+from router.routing.agencies import Active
+from router.routing.registry_files import shipped_registry
 from router.service import Service
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -32,6 +37,15 @@ def copied(name: str, folder: Path, *, filled: bool) -> Path:
         text = text.replace("/etc/lgsp/", f"{folder}/").replace("/var/lib/lgsp", f"{folder}/data")
     (folder / name).write_text(text, "utf-8")
     return folder / name
+
+
+def test_the_example_of_days_and_seats_names_agencies_and_roles_that_there_are() -> None:
+    offices = load_calendar("tay-ninh", EXAMPLES / "days.yaml").offices
+    known, today = shipped_registry(), date(2025, 7, 1)
+    roles = {role for definition in shipped_definitions() for role in definition.roles}
+    assert {role for _, role in offices.seats} <= roles
+    for code in {code for code, _ in offices.seats} | set(offices.seats.values()):
+        assert isinstance(known.resolve(code, today), Active), code
 
 
 def lgsp(*words: str) -> Result:
