@@ -95,22 +95,26 @@ class Server:
 
 
 class Cluster:
-    """A server whose data outlives its processes: ``start``, ``kill`` (immediate, as in a crash), ``start`` again."""
+    """A server whose data outlives its processes: ``start``, ``kill`` (immediate, as in a crash), ``start`` again.
 
-    def __init__(self, programs: Path, user: str, folder: Path) -> None:
-        self._user, self._folder = user, folder
+    ``data`` is where it keeps them; what it says is in ``log``, which is elsewhere.
+    """
+
+    def __init__(self, programs: Path, user: str, folder: Path, data: Path) -> None:
+        self._user, self._folder, self.log = user, folder, folder / "server.log"
         self._watch: subprocess.Popen[bytes] | None = None
         self._port = free_port()
         if user:
             shutil.chown(folder, user)
-        initialise(programs, user, folder / "data")
+            shutil.chown(data, user)
+        initialise(programs, user, data)
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        self._command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(self._port), *settings]
+        self._command = [str(programs / "postgres"), "-D", str(data), "-p", str(self._port), *settings]
         self.server = Server(f"postgresql://postgres@127.0.0.1:{self._port}/postgres")
 
     def launch(self) -> None:
         """Start its processes, at the same address and over the same data as before."""
-        with (self._folder / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._watch = subprocess.Popen(
                 [sys.executable, "-c", WATCH, self._user, *self._command],
                 stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=self._folder,
@@ -120,7 +124,7 @@ class Cluster:
         """``launch``, and wait until it lets clients in."""
         self.launch()
         assert self._watch is not None
-        wait_ready(self._watch, self._port, self._folder / "server.log")
+        wait_ready(self._watch, self._port, self.log)
 
     def kill(self) -> None:
         """End all its processes at once, without a checkpoint."""
@@ -133,11 +137,14 @@ class Cluster:
 
 @contextmanager
 def own_cluster(*, disk: Path | None = None) -> Iterator[Cluster]:
-    """A server for the length of the block, started; its data are on ``disk``. Raises ``PartMissing``."""
+    """A server for the length of the block, started; its data are on ``disk``, its own log is not. Raises
+    ``PartMissing``.
+    """
     programs, user = found_programs(), server_user()
-    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-", dir=disk))
+    folder = Path(tempfile.mkdtemp(prefix="lgsp-postgres-"))
+    data = Path(tempfile.mkdtemp(prefix="data-", dir=disk or folder))
     try:
-        cluster = Cluster(programs, user, folder)
+        cluster = Cluster(programs, user, folder, data)
         try:
             cluster.start()
             yield cluster

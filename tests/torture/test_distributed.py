@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from tests.parts.kafka import own_broker
-from tests.parts.postgres import own_cluster
+from tests.parts.postgres import Cluster, own_cluster
 from tests.torture.conftest import Parts
 from tests.torture.disk import SmallDisk, mounted
 from tests.torture.faults import LINES, bad_line, crashed, frozen, killed, restarted
@@ -86,24 +87,48 @@ async def counted(process: ServiceProcess, metric: str) -> float:
 
 @pytest.mark.skipif(not ROUNDS, reason=LONG)
 @pytest.mark.timeout(480)
-@pytest.mark.parametrize("full", ["database", "broker"])
+@pytest.mark.parametrize("full", ["broker", "database", "its log"])
 async def test_a_full_disk_under_database_or_broker_is_waited_out(tmp_path: Path, full: str) -> None:
-    """It ends by itself when nothing fits any more; with room again it is started over the same data."""
+    """A database that has no room for rows goes on when there is room again. One that has none for its write-ahead
+    log ends by itself, as a broker does, and is started over the same data.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
         if not stack.enter_context(mounted(folder, "256m")):
             pytest.skip("mounting a small disk is not permitted here")
         broker = stack.enter_context(own_broker(disk=folder if full == "broker" else None))
-        cluster = stack.enter_context(own_cluster(disk=folder if full == "database" else None))
-        part, disk = (broker if full == "broker" else cluster), SmallDisk(folder)
+        cluster = stack.enter_context(own_cluster(disk=None if full == "broker" else folder))
+        disk = SmallDisk(folder)
         async with pair(tmp_path, Parts(broker, cluster)) as made:
             load = made.load(20, 40, name="D", pause=1.5)  # it is still sending when the disk is full
 
             async def filled() -> None:
                 disk.fill(made.processes[0])
+                if full == "database":
+                    await rows_refused(cluster, 20)
+                    return disk.free(made.processes[0])
+                if full == "its log":
+                    await panicked(cluster)
                 await load.until_refused(20)
                 disk.free(made.processes[0])
-                await crashed(part)()
+                await crashed(broker if full == "broker" else cluster)()
 
             await storm(made, load, [filled], seed=6, upto=0.1, limit=180.0)
+
+
+async def rows_refused(cluster: Cluster, count: int) -> None:
+    """Wait until the server had no room for so many rows; what needs none is received all the while. Fails after half
+    a minute.
+    """
+    async with asyncio.timeout(30):
+        while cluster.log.read_text("utf-8", errors="replace").count("could not extend file") < count:
+            await asyncio.sleep(0.1)
+
+
+async def panicked(cluster: Cluster) -> None:
+    """Have the server begin files of its write-ahead log until there is no room for one, which ends it."""
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        while True:
+            await cluster.server.run("SELECT pg_switch_wal()")
+    assert "PANIC:" in cluster.log.read_text("utf-8", errors="replace")
