@@ -16,18 +16,17 @@ from router.doctor_organs import examine_organs
 from router.events import ROUTER, TopicPartition, topic_of
 from router.ledger import store
 from router.ledger.engine import open_ledger
-from router.ledger.migrate import migrate_ledger
 from router.ports import TopicSpec, TopicState
 from router.routing.registry_files import shipped_registry
 from router.sdk.testing.clock import ManualClock
 from router.settings import Settings
+from tests.ledger.harness import new_file
 
 
 async def installation(folder: Path, *, published: timedelta) -> list[Finding]:
     """Examine an installation with one record that nobody has accepted since it was published so long ago."""
     settings = Settings(data=folder)
-    await migrate_ledger(settings.ledger_url, None)
-    ledger = open_ledger(settings.ledger_url, SystemClock())
+    ledger = open_ledger(new_file(folder), SystemClock())
     await ledger.open()
     await ledger.write(lambda conn: store.register_shards(conn, ROUTER, settings.bus.partitions))
     await ledger.close()
@@ -94,7 +93,7 @@ async def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     await examine(settings, SystemClock(), SystemIds())
     assert not settings.data.exists()
     settings.data.mkdir()
-    await migrate_ledger(settings.ledger_url, None)
+    new_file(settings.data)
     await examine(settings, SystemClock(), SystemIds())
     assert not (settings.data / "bus.db").exists()
 

@@ -12,10 +12,10 @@ import pytest
 from router.clock import SystemClock, SystemIds
 from router.errors import ConfigError
 from router.events import by_partition
-from router.ledger.migrate import migrate_ledger
 from router.service import Service
 from router.settings import Settings
 from tests.delivery.installation import message
+from tests.ledger.harness import new_file
 
 RULES = """
 rules:
@@ -35,7 +35,7 @@ async def started(folder, publish=(), accepted=0, **changes):
     stop.
     """
     wanted = settings(folder, **changes)
-    await migrate_ledger(wanted.ledger_url, None)
+    new_file(folder)
     service = Service(wanted, SystemClock(), SystemIds())
     running = asyncio.create_task(service.run())
     try:

@@ -45,8 +45,6 @@ class SqliteLedger:
         try:
             self._writer = self._connect(read_only=False)
             self._reader = self._connect(read_only=True) if self._path else self._writer
-            if self._path is None:
-                revision.upgrade(self._writer)
             revision.require_current(self._writer)
             self._writer.rollback()
         except BaseException as error:
@@ -119,7 +117,9 @@ class SqliteLedger:
 
     def _raw(self, *, read_only: bool) -> sqlite3.Connection:
         if self._path is None:
-            return sqlite3.connect(":memory:", isolation_level=None)
+            connection = sqlite3.connect(":memory:", isolation_level=None)
+            connection.deserialize(revision.blank())
+            return connection
         uri = f"{self._path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
         if not read_only:

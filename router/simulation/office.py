@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,7 +20,7 @@ from router.procedures.dues import Clockwork
 from router.procedures.duration import Duration, Unit
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES, Procedures
-from router.simulation.ports import Store, template
+from router.simulation.ports import Store
 from router.simulation.power import Power
 
 if TYPE_CHECKING:
@@ -32,11 +31,10 @@ NEW_HOLIDAY: Final = date(2025, 7, 3)
 
 
 class Stage(NamedTuple):
-    """What is made once for many seeds: an empty ledger, today's schemas, definitions and two calendars, of which the
-    second one knows a holiday more.
+    """What is made once for many seeds: today's schemas, definitions and two calendars, of which the second one knows
+    a holiday more.
     """
 
-    ledger: sqlite3.Connection
     codec: Codec
     library: Library
     clockworks: tuple[Clockwork, Clockwork]
@@ -49,7 +47,7 @@ def stage() -> Stage:
     calendar = load_calendar()
     later = replace(calendar, version="decreed", overrides={**calendar.overrides, NEW_HOLIDAY: False})
     clockworks = (Clockwork(calendar), Clockwork(later))
-    return Stage(template(), Codec(PackagedSchemas()), Library(definitions), clockworks)
+    return Stage(Codec(PackagedSchemas()), Library(definitions), clockworks)
 
 
 @dataclass

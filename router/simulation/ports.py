@@ -10,7 +10,6 @@ from router.bus.local import LocalSubscription
 from router.bus.memory import Fault, Faults, MemoryBus
 from router.errors import BusUnavailable, CommitUnknown, LedgerUnavailable
 from router.events import Fetched, Message, TopicPartition
-from router.ledger.migrations import revision
 from router.ledger.sqlite import SqliteLedger
 from router.ports import Clock, Publisher, Reader, Rebalance, Subscription, TopicSpec, TopicState
 from router.simulation.power import BROKER_WAITS, Chance, Gone, Power
@@ -22,32 +21,14 @@ R = TypeVar("R")
 
 
 class Store(SqliteLedger):
-    """The real store in memory, copied from a ledger whose tables were made once."""
+    """The real store in memory. ``raw`` is its connection, for looks at it that nobody in the world takes."""
 
-    def __init__(self, clock: Clock, template: sqlite3.Connection) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(None, clock)
-        self._template = template
-
-    async def open(self) -> None:
-        """Copy the tables."""
-        self._writer = self._reader = self._connect(read_only=False)
-        self._writer.rollback()
 
     def _raw(self, *, read_only: bool) -> sqlite3.Connection:
         self.raw = super()._raw(read_only=read_only)
-        self._template.backup(self.raw)
         return self.raw
-
-
-def template() -> sqlite3.Connection:
-    """An empty ledger with this release's tables."""
-    from sqlalchemy import StaticPool, create_engine
-
-    raw = sqlite3.connect(":memory:", isolation_level=None)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        revision.upgrade(conn)
-    return raw
 
 
 class SimLedger:

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from router.cli.main import app
 from router.clock import SystemClock
 from router.ledger.engine import open_ledger
-from router.ledger.migrate import migrate_ledger
 from router.ledger.tables import audit
 from router.routing.registry_files import shipped_registry
+from tests.ledger.harness import new_file
 
 Lgsp = Callable[..., str]
 REASON = ("--reason", "NQ 202/2025/QH15", "--who", "Lê Thị Hoa")
@@ -26,7 +26,7 @@ REASON = ("--reason", "NQ 202/2025/QH15", "--who", "Lê Thị Hoa")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with a ledger and nothing in it, to be copied."""
     data = tmp_path_factory.mktemp("new") / "data"
-    asyncio.run(migrate_ledger(f"sqlite:///{data / 'ledger.db'}", None))
+    new_file(data)
     return data
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from router.cli.main import app
 from router.clock import SystemClock
-from router.ledger.migrations import revision
-from tests.ledger.harness import opened
+from tests.ledger.harness import new_file, opened
 from tests.ledger.test_money_orders import ID, suspended
 
 
@@ -28,14 +26,8 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LGSP_PROCEDURES__ENABLED", "true")
     monkeypatch.chdir(tmp_path)
 
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        revision.upgrade(connection)
-    engine.dispose()
-
     async def fill() -> None:
-        async with opened(url, SystemClock()) as ledger:
+        async with opened(new_file(tmp_path), SystemClock()) as ledger:
             await suspended(ledger)
 
     asyncio.run(fill())

@@ -21,10 +21,10 @@ from router.gauges import families
 from router.http_server import HttpServer
 from router.ledger import audit, store, tables
 from router.ledger.engine import open_ledger
-from router.ledger.migrate import migrate_ledger
 from router.ledger.query import Backlog
 from router.operations import Status
 from router.settings import Settings
+from tests.ledger.harness import new_file
 
 
 @pytest.fixture
@@ -33,8 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = Settings(data=tmp_path / "data")
 
     async def make() -> None:
-        await migrate_ledger(settings.ledger_url, None)
-        ledger = open_ledger(settings.ledger_url, SystemClock())
+        ledger = open_ledger(new_file(settings.data), SystemClock())
         await ledger.open()
         for name in ("router", "tax-h39"):
             await ledger.write(lambda conn, name=name: store.register_shards(conn, name, settings.bus.partitions))

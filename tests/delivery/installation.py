@@ -21,12 +21,12 @@ from router.events import DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, Message, by_p
 from router.ledger import store
 from router.ledger.engine import open_ledger
 from router.ledger.local import LocalRecipient
-from router.ledger.migrate import migrate_ledger
 from router.ledger.rows import Delivery
 from router.objects import FolderObjectStore
 from router.operations import Operations
 from router.ports import Bus, Clock, Ledger, TopicSpec
 from router.sdk import Checked, Connector, ConnectorConfig, Context, Event, Limits, Manifest, Operation, Receipt, Retry
+from tests.ledger.harness import new_file
 
 PARTITIONS = 3
 
@@ -175,8 +175,7 @@ async def installation(
     """Run delivery over ``folder``; leaving stops it. ``beside`` the partner there may be others, by name."""
     clock, ids = clock or SystemClock(), SystemIds()
     script = script or Script()
-    url = url or f"sqlite:///{folder / 'ledger.db'}"
-    await migrate_ledger(url, None)
+    url = url or new_file(folder)
     bus, ledger = EmbeddedBus(folder / "bus.db", clock), open_ledger(url, clock, lease_seconds=2.0)
     await bus.open()
     names = [PARTNER, ROUTER, *beside, *(each.id for each in local)]

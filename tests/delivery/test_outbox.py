@@ -10,10 +10,10 @@ from router.errors import BusError, BusUnavailable, PublishFailed, RowRefused
 from router.events import LONGEST_VALUE, TopicPartition
 from router.ledger import outbox
 from router.ledger.engine import open_ledger
-from router.ledger.migrate import migrate_ledger
 from router.ledger.rows import Emission
 from router.ports import TopicSpec
 from router.sdk.testing.clock import ManualClock
+from tests.ledger.harness import new_file
 
 LEASE = "shard:tax/0"
 
@@ -35,9 +35,7 @@ class Failing(Faults):
 
 @pytest.fixture
 async def ledger(tmp_path):
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    await migrate_ledger(url, None)
-    opened = open_ledger(url, ManualClock(), lease_seconds=2.0)
+    opened = open_ledger(new_file(tmp_path), ManualClock(), lease_seconds=2.0)
     await opened.open()
     yield opened
     await opened.close()

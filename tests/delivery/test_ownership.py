@@ -9,8 +9,8 @@ from router.delivery.sharing import preferred
 from router.errors import LedgerUnavailable
 from router.ledger import leases
 from router.ledger.engine import open_ledger
-from router.ledger.migrate import migrate_ledger
 from router.sdk.testing.clock import ManualClock
+from tests.ledger.harness import new_file
 
 L = 10.0
 NAMES = [f"shard:tax-h39/{n}" for n in range(12)]
@@ -18,9 +18,7 @@ NAMES = [f"shard:tax-h39/{n}" for n in range(12)]
 
 @pytest.fixture
 async def ledger(tmp_path):
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    await migrate_ledger(url, None)
-    opened = open_ledger(url, ManualClock(), lease_seconds=L)
+    opened = open_ledger(new_file(tmp_path), ManualClock(), lease_seconds=L)
     await opened.open()
     yield opened
     await opened.close()

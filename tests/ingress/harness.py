@@ -27,7 +27,6 @@ from router.ingress.intake import Intake
 from router.ingress.waiting import LEASE, WaitingSweep
 from router.ledger import leases, outbox
 from router.ledger.engine import SqliteLedger
-from router.ledger.migrations import revision
 from router.ledger.rows import Lease
 from router.ports import TopicSpec
 from router.sdk.inbound import DOSSIER_CODE, Emission, Reference
@@ -77,19 +76,10 @@ def notice(text: str, number: str = "TB-123/2025", **changes: Any) -> Emission:
     )
 
 
-class MemoryLedger(SqliteLedger):
-    """The real ledger, with its tables made at opening."""
-
-    async def open(self) -> None:
-        self._writer = self._reader = self._connect(read_only=False)
-        revision.upgrade(self._writer)
-        self._writer.commit()
-
-
 class Rig:
     """One process's ingress. ``another`` is a second process over the same log and ledger."""
 
-    def __init__(self, bus: MemoryBus, ledger: MemoryLedger, clock: ManualClock) -> None:
+    def __init__(self, bus: MemoryBus, ledger: SqliteLedger, clock: ManualClock) -> None:
         self.bus, self.ledger, self.clock = bus, ledger, clock
         self.intake = Intake(bus, ledger, clock, encode, partitions=PARTITIONS, owner_key=OWNER_KEY)
         self.waiting = WaitingSweep(ledger, clock)
@@ -97,7 +87,7 @@ class Rig:
     @classmethod
     async def start(cls) -> Rig:
         clock = ManualClock()
-        bus, ledger = MemoryBus(clock), MemoryLedger(None, clock)
+        bus, ledger = MemoryBus(clock), SqliteLedger(None, clock)
         await bus.create([TopicSpec(t, PARTITIONS) for t in (DOSSIER_TOPIC, DOCUMENT_TOPIC, topic_of(ROUTER))])
         await ledger.open()
         await ledger.write(lambda conn: leases.ensure(conn, [LEASE]))

@@ -1,18 +1,14 @@
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import create_engine
 
 from router.ledger import store
-from router.ledger.migrations import revision
 from router.ledger.schema import metadata
 from router.ports import Ledger
 from router.sdk.testing.clock import ManualClock
-from tests.ledger.harness import PARTITIONS, RECIPIENT, in_memory, opened
+from tests.ledger.harness import PARTITIONS, RECIPIENT, in_memory, new_file, opened
 from tests.parts.postgres import Server
 
 KINDS = ["memory", "file", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -44,31 +40,14 @@ def emptied(postgres_server: Server) -> Iterator[Emptied]:
         asyncio.run(postgres_server.drop(shared.url))
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory) -> Path:
-    """A SQLite file with tables and no rows, to be copied."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        revision.upgrade(connection)
-    engine.dispose()
-    return path
-
-
-@pytest.fixture
-def file_url(migrated_file, tmp_path) -> str:
-    """The URL of a new SQLite file with tables and no rows."""
-    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'ledger.db')}"
-
-
 @pytest.fixture(params=KINDS)
-async def bare(request, file_url) -> AsyncIterator[Ledger]:
+async def bare(request, tmp_path) -> AsyncIterator[Ledger]:
     """Each kind of ledger, with tables and without a row."""
     if request.param == "memory":
         async with in_memory() as ledger:
             yield ledger
         return
-    url = await request.getfixturevalue("emptied").empty() if request.param == "postgres" else file_url
+    url = await request.getfixturevalue("emptied").empty() if request.param == "postgres" else new_file(tmp_path)
     async with opened(url, ManualClock(flows=True)) as ledger:
         yield ledger
 

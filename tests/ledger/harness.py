@@ -10,7 +10,7 @@ from typing import Any
 
 from router.ledger import leases, purge, store
 from router.ledger.engine import SqliteLedger, open_ledger
-from router.ledger.migrate import migrate_ledger
+from router.ledger.migrations import revision
 from router.ledger.rows import (
     Accepted,
     Arrival,
@@ -58,11 +58,13 @@ async def in_memory() -> AsyncIterator[Ledger]:
         await ledger.close()
 
 
-async def new_file(folder: Path) -> str:
-    """The URL of a new, migrated SQLite file."""
-    url = f"sqlite:///{folder / 'ledger.db'}"
-    await migrate_ledger(url, None)
-    return url
+def new_file(folder: Path) -> str:
+    """The URL of a SQLite file with tables, new and without a row if there is none yet."""
+    path = folder / "ledger.db"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(revision.blank())
+    return f"sqlite:///{path}"
 
 
 def arrival(number: int, **changes: Any) -> Arrival:

@@ -83,7 +83,7 @@ class Watched(ManualClock):
 
 async def test_a_foreign_writer_is_waited_for(tmp_path: Path) -> None:
     clock = Watched()
-    async with opened(await new_file(tmp_path), clock) as ledger:
+    async with opened(new_file(tmp_path), clock) as ledger:
         foreign = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         foreign.execute("BEGIN IMMEDIATE")
         writing = asyncio.create_task(ledger.write(put("a")))
@@ -100,7 +100,7 @@ async def test_a_foreign_writer_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_a_foreign_writer_that_stays_makes_the_ledger_unavailable(tmp_path: Path) -> None:
-    async with opened(await new_file(tmp_path), ManualClock(flows=True)) as ledger:
+    async with opened(new_file(tmp_path), ManualClock(flows=True)) as ledger:
         foreign = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         foreign.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerUnavailable, match="BUSY"):
@@ -109,7 +109,7 @@ async def test_a_foreign_writer_that_stays_makes_the_ledger_unavailable(tmp_path
 
 
 async def test_what_was_written_to_a_file_is_there_after_opening_it_again(tmp_path: Path) -> None:
-    url = await new_file(tmp_path)
+    url = new_file(tmp_path)
     async with opened(url, ManualClock()) as ledger:
         await ledger.write(put("a"))
     async with opened(url, ManualClock()) as ledger:
@@ -117,14 +117,14 @@ async def test_what_was_written_to_a_file_is_there_after_opening_it_again(tmp_pa
 
 
 async def test_a_file_is_written_through_a_log_and_to_the_disk(tmp_path: Path) -> None:
-    async with opened(await new_file(tmp_path), ManualClock()) as ledger:
+    async with opened(new_file(tmp_path), ManualClock()) as ledger:
         pragmas = ("journal_mode", "synchronous")
         found = await ledger.write(lambda conn: [conn.exec_driver_sql(f"PRAGMA {p}").scalar() for p in pragmas])
     assert found == ["wal", 2]
 
 
 async def test_a_reader_of_a_file_cannot_write(tmp_path: Path) -> None:
-    async with opened(await new_file(tmp_path), ManualClock()) as ledger:
+    async with opened(new_file(tmp_path), ManualClock()) as ledger:
         with pytest.raises(LedgerUnavailable, match="READONLY"):
             await ledger.read(put("a"))
 

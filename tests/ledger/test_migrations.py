@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Connection, column, create_engine, inspect, make_url, text
 from sqlalchemy import table as named_table
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -148,6 +149,12 @@ async def test_a_postgresql_ledger_of_an_older_revision_is_brought_up_with_its_r
     async with engine.begin() as conn:
         assert await conn.run_sync(upgraded) == []
     await engine.dispose()
+
+
+def test_the_number_of_the_newest_migration_is_the_head_of_their_one_line():
+    script = ScriptDirectory.from_config(revision._config())
+    assert script.get_current_head() == revision.head()
+    assert {made.revision for made in script.walk_revisions()} == {path.stem.partition("_")[0] for path in VERSIONS}
 
 
 async def test_migrating_again_changes_nothing(tmp_path):
