@@ -187,12 +187,16 @@ def pin_urgent(conn: Connection, key: UUID, urgent: bool) -> bool:
 
 
 def pin_classes(conn: Connection, firsts: Mapping[bytes, bool], keys: Collection[bytes]) -> frozenset[bytes]:
-    """Fix the class of documents that have none yet, by key; which of ``keys`` are urgent."""
-    known = select(pinned.c.key).where(among(conn, pinned.c.key, list(firsts)))
-    there = {bytes(key) for key in conn.execute(known).scalars()} if firsts else set()
+    """Fix the class of documents that have none yet, by key; which of ``keys``, all documents among them, are urgent.
+
+    One look, where every document has its class already.
+    """
+    known = _classes(conn, keys)
     # In one order for all processes: two that pin the same documents must not wait for each other.
-    insert_new(conn, pinned, [{"key": key, "urgent": firsts[key]} for key in sorted(firsts) if key not in there])
-    return urgent_among(conn, keys)
+    if new := [{"key": key, "urgent": firsts[key]} for key in sorted(firsts) if key not in known]:
+        insert_new(conn, pinned, new)
+        known = _classes(conn, keys)  # another process may have been first
+    return frozenset(key for key, urgent in known.items() if urgent)
 
 
 def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:
@@ -201,6 +205,12 @@ def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:
         return frozenset()
     query = select(pinned.c.key).where(among(conn, pinned.c.key, keys), pinned.c.urgent)
     return frozenset(bytes(key) for key in conn.execute(query).scalars())
+
+
+def _classes(conn: Connection, keys: Collection[bytes]) -> dict[bytes, bool]:
+    """Whether they are urgent, of those of these keys whose class is fixed."""
+    query = select(pinned.c.key, pinned.c.urgent).where(among(conn, pinned.c.key, keys))
+    return {bytes(key): bool(urgent) for key, urgent in conn.execute(query)}
 
 
 def read_cursor(conn: Connection, source: str, name: str) -> str:

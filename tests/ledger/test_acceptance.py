@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from router.errors import RowRefused, StalePosition
 from router.events import ROUTER
@@ -264,7 +264,7 @@ async def classes(ledger, count, recipient=RECIPIENT):
 async def test_a_document_that_comes_in_two_classes_keeps_that_of_its_first_event(ledger, first, together):
     events = [letter(0, urgent=first), letter(1, urgent=not first), letter(2, urgent=first)]
     made = []
-    for batch in [events] if together else [[event] for event in events]:
+    for batch in [events] if together else [[one] for one in events]:
         made += await accept(ledger, *batch)
     assert made == [Accepted(Verdict.NEW, seq, first) for seq in (1, 2, 3)]
     assert await classes(ledger, 3) == [first] * 3
@@ -282,6 +282,26 @@ async def test_a_document_has_one_class_at_all_its_recipients(ledger):
     await accept(ledger, letter(0, urgent=True))
     await accept(ledger, letter(0, urgent=False), recipient="one-stop-h39")
     assert await classes(ledger, 1, "one-stop-h39") == [True]
+
+
+async def test_classes_cost_dossiers_nothing_and_documents_one_look_once_they_are_fixed(ledger):
+    said = []
+
+    def hear(_conn, _cursor, statement, *_):
+        said.append("pinned" in statement)
+
+    async def looks(*arrivals):
+        said.clear()
+        await accept(ledger, *arrivals)
+        return sum(said)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        assert await looks(*(arrival(number, key=key(str(number))) for number in range(20))) == 0
+        assert await looks(letter(20, urgent=True)) > 1
+        assert await looks(*(letter(number, urgent=number % 2 == 0) for number in range(21, 40)), arrival(40)) == 1
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
 
 
 async def test_what_belongs_to_a_document_goes_in_its_class_and_a_dossier_is_never_urgent(ledger):
