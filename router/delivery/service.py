@@ -40,6 +40,8 @@ from router.ports import Bus, Clock, Ledger
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
 IDLE: Final = 0.5
 OUTBOX_WAITS: Final = "outbox_waits"
+LEDGER_AWAY: Final = "ledger_unavailable"
+LEDGER_BACK: Final = "ledger_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,14 +246,21 @@ class DeliveryService:
 
     async def _commit_group(self, group: Group) -> None:
         """Commit, waiting for the ledger as long as it takes; then memory follows."""
+        away = False
         while True:
             try:
                 committed = await self._commit.commit(group)
                 break
-            except LedgerUnavailable:
+            except LedgerUnavailable as error:
                 if self._stopping:
                     return  # what was not recorded is a crash to whoever takes over
+                if not away:  # there is no other place to say it: an alert is a row of the ledger
+                    self.tally.alerts[LEDGER_AWAY] += 1
+                    self._log(LEDGER_AWAY, {"detail": str(error)})
+                away = True
                 await self._clock.sleep(LEDGER_PAUSE)
+        if away:
+            self._log(LEDGER_BACK, {})
         with suppress(LedgerError):  # then they stay in doubt, and wait for the next group
             await self._holdings.doubt(committed.waiting)
         now, shards = self._clock.now(), self.shards
