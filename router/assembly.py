@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from router.bus.embedded import EmbeddedBus
-from router.bus.kafka import KafkaBus
 from router.bus.kafka_settings import KafkaSettings
 from router.clock import SystemIds
 from router.codec import Codec, PackagedSchemas
@@ -51,6 +50,8 @@ def build_bus(settings: Settings, clock: Clock) -> Bus:
     """The configured log, not opened yet."""
     if settings.embedded:
         return EmbeddedBus(settings.data / "bus.db", clock)
+    from router.bus.kafka import KafkaBus
+
     section = settings.bus.kafka
     return KafkaBus(
         KafkaSettings(

@@ -32,7 +32,6 @@ from router.lock import DirectoryLock
 from router.masking import mask_value
 from router.owner_key import key_file, make_owner_key
 from router.runtime import quiet_collector, run_loop
-from router.service import Service
 from router.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -162,6 +161,8 @@ async def _serve(settings: Settings, file: str) -> None:
     key = key_file(settings)
     if settings.embedded and key is not None and not key.exists():
         make_owner_key(key, SystemIds())
+    from router.service import Service  # with all that only a service needs
+
     service = Service(settings, SystemClock(), SystemIds(), file=file)  # refuses what is wrong before tables are made
     if settings.embedded:
         await migrate_ledger(settings.ledger_url, None)

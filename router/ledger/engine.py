@@ -9,14 +9,13 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from router.errors import ConfigError
-from router.ledger.postgres import PostgresLedger
 from router.ledger.sqlite import SqliteLedger
 from router.ports import Clock
 
 if TYPE_CHECKING:
     from router.ports import Ledger
 
-__all__ = ["PostgresLedger", "SqliteLedger", "open_ledger"]
+__all__ = ["SqliteLedger", "open_ledger"]
 
 
 def open_ledger(url: str, clock: Clock, *, password: str | None = None, lease_seconds: float = 15.0) -> Ledger:
@@ -32,5 +31,7 @@ def open_ledger(url: str, clock: Clock, *, password: str | None = None, lease_se
     if parsed.drivername == "sqlite":
         return SqliteLedger(Path(parsed.database) if parsed.database else None, clock)
     if parsed.drivername == "postgresql":
+        from router.ledger.postgres import PostgresLedger
+
         return PostgresLedger(parsed.set(password=password) if password else parsed, clock, lease_seconds)
     raise ConfigError("unknown kind of ledger", key="ledger.url", expected=expected)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from router.ledger.faults import plain
 from router.ledger.migrations import revision
-from router.ledger.postgres import away
 
 
 async def migrate_ledger(url: str, password: str | None) -> str:
@@ -25,6 +23,10 @@ async def migrate_ledger(url: str, password: str | None) -> str:
                 return revision.upgrade(conn)
         finally:
             engine.dispose()
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from router.ledger.postgres import away
+
     remote = create_async_engine(parsed.set(drivername="postgresql+asyncpg", password=password or parsed.password))
     try:
         async with remote.begin() as conn:
