@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import update
 
@@ -32,12 +32,13 @@ NEW_HOLIDAY: Final = date(2025, 7, 3)
 
 class Stage(NamedTuple):
     """What is made once for many seeds: today's schemas, definitions and two calendars, of which the second one knows
-    a holiday more.
+    a holiday more; and the statements to the ledger that were compiled before.
     """
 
     codec: Codec
     library: Library
     clockworks: tuple[Clockwork, Clockwork]
+    compiled: dict[Any, Any]
 
 
 def stage() -> Stage:
@@ -47,7 +48,7 @@ def stage() -> Stage:
     calendar = load_calendar()
     later = replace(calendar, version="decreed", overrides={**calendar.overrides, NEW_HOLIDAY: False})
     clockworks = (Clockwork(calendar), Clockwork(later))
-    return Stage(Codec(PackagedSchemas()), Library(definitions), clockworks)
+    return Stage(Codec(PackagedSchemas()), Library(definitions), clockworks, {})
 
 
 @dataclass

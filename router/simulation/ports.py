@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from router.bus.local import LocalSubscription
 from router.bus.memory import Fault, Faults, MemoryBus
@@ -21,10 +21,16 @@ R = TypeVar("R")
 
 
 class Store(SqliteLedger):
-    """The real store in memory. ``raw`` is its connection, for looks at it that nobody in the world takes."""
+    """The real store in memory. ``raw`` is its connection, for looks at it that nobody in the world takes; ``compiled``
+    are the statements that worlds share.
+    """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, compiled: dict[Any, Any]) -> None:
         super().__init__(None, clock)
+        self._compiled = compiled
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        return super()._connect(read_only=read_only).execution_options(compiled_cache=self._compiled)
 
     def _raw(self, *, read_only: bool) -> sqlite3.Connection:
         self.raw = super()._raw(read_only=read_only)

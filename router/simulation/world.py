@@ -79,7 +79,7 @@ class World:
         self.clock = SimClock(self.ground)
         self.faults = BrokerFaults(chance)
         self.bus = MemoryBus(self.clock, self.faults)
-        self.store = Store(self.clock)
+        self.store = Store(self.clock, stage.compiled)
         self.clockwork = stage.clockworks[0]  # what processes that start from now on count by
         names = {**CLASSES, SOURCE: "natural_key"}
         self.partners = {name: Partner(name, kind, chance, self.open_before) for name, kind in names.items()}
