@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+WORKERS ?= 1
 
 .PHONY: demo test lint types contracts unit torture lock clean
 
 demo: $(READY)
 	$(BIN)/lgsp demo
 
-test: lint types contracts unit
+# Types are checked beside the tests; what is done in a moment comes first.
+test: lint contracts
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line types unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -21,8 +24,9 @@ types: $(READY)
 contracts: $(READY)
 	$(BIN)/lint-imports
 
+# WORKERS=2 deals the tests out to so many processes; they need a core each, or brokers take too long to start.
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest $(if $(filter-out 1,$(WORKERS)),--numprocesses=$(WORKERS))
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -4,7 +4,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.parts.certificates", "tests.parts.kafka", "tests.parts.postgres"]
+pytest_plugins = [
+    "tests.parts.certificates", "tests.parts.dealing", "tests.parts.kafka", "tests.parts.postgres", "tests.parts.seeds",
+]  # fmt: skip
 
 settings.register_profile("untimed", deadline=None)  # a property is true or not, however busy the machine is
 settings.load_profile("untimed")
