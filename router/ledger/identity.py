@@ -7,10 +7,10 @@ person; nothing is ever merged by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
 from router.events import key_of
 from router.framing import pack, unpack
@@ -19,6 +19,10 @@ from router.ledger.lists import among
 from router.ledger.rows import Body
 from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
 from router.ledger.upsert import insert_new, put
+
+# Asked for nearly every event: built once.
+_NAMED: Final = select(alias).where(alias.c.scheme == bindparam("scheme"), alias.c.value == bindparam("value"))
+_OLDER: Final = select(key_link.c.older).where(key_link.c.younger == bindparam("younger"))
 
 
 class Claim(NamedTuple):
@@ -226,7 +230,7 @@ def save_cursor(conn: Connection, source: str, name: str, value: str) -> None:
 
 def row_of(conn: Connection, scheme: str, value: str) -> Row[Any] | None:
     """The stored claim or link of a code or reference."""
-    return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).first()
+    return conn.execute(_NAMED, {"scheme": scheme, "value": value}).first()
 
 
 def _keep_conflict(
@@ -247,13 +251,13 @@ def _insert_alias(
     """Insert, on conflict nothing, read again: what whoever was first has written."""
     values = {"scheme": scheme, "value": value, "key": key.bytes, "issuer": issuer, "owner": owner, "claimed_at": now}
     insert_new(conn, alias, [values])
-    return conn.execute(select(alias).where(alias.c.scheme == scheme, alias.c.value == value)).one()
+    return conn.execute(_NAMED, {"scheme": scheme, "value": value}).one()
 
 
 def current(conn: Connection, key: UUID) -> UUID:
     """The id that stands for this one now: dated links are followed to the oldest."""
     passed = {key}
-    while (older := conn.execute(select(key_link.c.older).where(key_link.c.younger == key.bytes)).scalar()) is not None:
+    while (older := conn.execute(_OLDER, {"younger": key.bytes}).scalar()) is not None:
         key = UUID(bytes=bytes(older))
         if key in passed:
             break
