@@ -275,7 +275,9 @@ def _kind(error: Exception) -> str:
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     """Header names in lower case. A Retry-After that is a date counts from the partner's own Date: clocks differ."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    until, now = _http_date(headers.get("retry-after", "")), _http_date(headers.get("date", ""))
+    if "retry-after" not in headers:
+        return headers
+    until, now = _http_date(headers["retry-after"]), _http_date(headers.get("date", ""))
     if until is not None and now is not None:
         headers["retry-after"] = str(max(0, int((until - now).total_seconds())))
     return headers
