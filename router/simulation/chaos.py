@@ -81,11 +81,7 @@ class Chaos:
     def _replace(self, slot: int, *, crashed: bool) -> None:
         """Kill or stop a process, and start another in its place."""
         world = self._world
-        if crashed:
-            world.crash(slot)
-        else:
-            world.processes[slot].stop()
-        gone = world.processes[slot]
+        gone = world.crash(slot) if crashed else world.stop(slot)
         pause = self._chance.between(0.1, 3.0)
 
         async def again() -> None:

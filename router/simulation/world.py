@@ -170,6 +170,20 @@ class World:
         self.spawn(self._expire(process))
         return process
 
+    def stop(self, slot: int) -> Process:
+        """This process is to end by itself, as after SIGTERM; one that dies on the way is counted out all the same."""
+        process = self.processes[slot]
+        process.stop()
+        self.spawn(self._leave(process))
+        return process
+
+    async def _leave(self, process: Process) -> None:
+        while not process.power.off:
+            if all(task.done() for task in process.tasks):
+                return
+            await asyncio.sleep(SESSION)
+        await self._expire(process)
+
     async def _expire(self, process: Process) -> None:
         """The broker hears nothing of the process: its partitions go to others."""
         await asyncio.sleep(SESSION)
