@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -50,10 +49,7 @@ async def serving(
     rules = [Rule(name=name, match=Match(type=(kind,)), to=(name,)) for name, kind in types.items()]
     service.routes = Routes(rules, Registry("bench", [], [], []), local_date(clock.business()))
     quiet_collector()
-    running = asyncio.create_task(service.run())
-    await service.ready.wait()
-    publisher = await bus.publisher()
-    yield Served(service, partners, publisher)
-    await publisher.close()
-    service.stop()
-    await running
+    async with service.running():
+        publisher = await bus.publisher()
+        yield Served(service, partners, publisher)
+        await publisher.close()

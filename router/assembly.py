@@ -17,6 +17,7 @@ from router.delivery.ownership import DELIVERY, INGRESS, Ownership
 from router.errors import ConfigError
 from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
 from router.ledger.engine import open_ledger
+from router.lock import DirectoryLock
 from router.objects import FolderObjectStore
 from router.ports import Bus, Clock, Ids, Ledger, TopicSpec
 from router.procedures.calendar import load_calendar
@@ -44,6 +45,16 @@ FOLLOWED = Rule(
     match=Match(type=("dossier.*", "land.*", "tax.*", "payment.*", "document.*")),
     to=(PROCEDURES,),
 )
+
+
+def has_ledger(settings: Settings) -> bool:
+    """Whether there is a ledger to open: the embedded runtime makes its own at the first start."""
+    return not settings.embedded or (settings.data / "ledger.db").exists()
+
+
+def build_lock(settings: Settings) -> DirectoryLock | None:
+    """The lock on the data directory, not taken yet; none where leases are in the ledger alone."""
+    return DirectoryLock(settings.data) if settings.embedded else None
 
 
 def build_bus(settings: Settings, clock: Clock) -> Bus:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from router.assembly import build_ledger, build_library, build_routes, current_routes, locals_of
+from router.assembly import build_ledger, build_library, build_routes, current_routes, has_ledger, locals_of
 from router.delivery.calls import Recipient
 from router.doctor_bus import Finding, examine_bus, examine_lag
 from router.doctor_organs import examine_organs
@@ -112,7 +112,7 @@ async def _routes(settings: Settings, clock: Clock) -> list[Finding]:
     except ConfigError as error:
         return [Finding("routes", "wrong", str(error), "correct the file")]
     found: list[Finding] = []
-    if not settings.embedded or (settings.data / "ledger.db").exists():
+    if has_ledger(settings):
         with suppress(LedgerError, ConfigError):  # the examination of the ledger says so
             routes, found = await _in_force(settings, clock)
     names = [*settings.recipients, *locals_of(settings)]
@@ -153,7 +153,7 @@ async def _in_force(settings: Settings, clock: Clock) -> tuple[Routes, list[Find
 
 
 async def _ledger(settings: Settings, clock: Clock) -> list[Finding]:
-    if settings.embedded and not (settings.data / "ledger.db").exists():
+    if not has_ledger(settings):
         return [Finding("ledger", "mind", "the ledger is not made yet", "`lgsp run` makes it")]
     ledger = build_ledger(settings, clock)
     try:

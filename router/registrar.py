@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from router.assembly import build_bus, build_codec, build_feed, build_registry, topics_of
+from router.assembly import build_bus, build_codec, build_feed, build_lock, build_registry, topics_of
 from router.clock import SystemIds
 from router.delivery.outbox import OutboxPublisher
 from router.delivery.ownership import DELIVERY, Ownership
@@ -18,7 +18,6 @@ from router.errors import OrderRefused
 from router.ledger import leases, orders, registry
 from router.ledger.registry import LEASE, Changed
 from router.ledger.rows import Order, Verb
-from router.lock import DirectoryLock
 from router.placing import ANSWER_PATIENCE, answer_to, unanswered, waited
 from router.ports import Clock, Ledger
 from router.refusals import refused
@@ -111,7 +110,7 @@ class Registrar:
         embedded = self._settings.embedded
         if not embedded and await self._answered_by_others(order_id):
             return False
-        lock = DirectoryLock(self._settings.data) if embedded else None
+        lock = build_lock(self._settings)
         if lock is not None and not lock.try_take():
             return False
         ownership = Ownership(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from router.assembly import (
     build_feed,
     build_ledger,
     build_live_routes,
+    build_lock,
     build_ownership,
     build_procedures,
     build_routes,
@@ -36,7 +37,6 @@ from router.ingress.limits import Limits
 from router.ingress.loops import Loops
 from router.ingress.poll import PolledSource
 from router.ingress.webhook import webhook_routes
-from router.lock import DirectoryLock
 from router.metrics import Metrics
 from router.objects import FolderObjectStore
 from router.owner_key import owner_key
@@ -71,7 +71,7 @@ class Service:
     ) -> None:
         self.settings, self.clock, self.ids = settings, clock, ids
         self.log = structlog.get_logger("lgsp")
-        self.lock = DirectoryLock(settings.data) if settings.embedded else None
+        self.lock = build_lock(settings)
         self.bus, self.ledger = bus or build_bus(settings, clock), build_ledger(settings, clock)
         self.codec = build_codec(settings)
         self.objects = FolderObjectStore(settings.data / "objects")
@@ -112,6 +112,20 @@ class Service:
     def stop(self) -> None:
         """Take nothing more in, settle what runs, and return from ``run``."""
         self._stopping.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """``run`` while it is used, ready at the beginning. Raises what it ended with instead of becoming ready."""
+        working, ready = asyncio.create_task(self.run()), asyncio.create_task(self.ready.wait())
+        await asyncio.wait({working, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if working.done():
+            working.result()
+        try:
+            yield
+        finally:
+            self.stop()
+            await working
 
     async def _open(self, stack: AsyncExitStack) -> None:
         if self.lock is not None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from router.assembly import build_bus, build_ledger, data_directory, topics_of
+from router.assembly import build_bus, build_ledger, build_lock, data_directory, topics_of
 from router.cli import output
 from router.cli.session import (
     REFUSED,
@@ -28,7 +28,6 @@ from router.doctor import examine
 from router.errors import ConfigError
 from router.growth import Growth
 from router.ledger.migrate import migrate_ledger
-from router.lock import DirectoryLock
 from router.masking import mask_value
 from router.owner_key import key_file, make_owner_key
 from router.runtime import quiet_collector, run_loop
@@ -104,7 +103,7 @@ def topics_grow(
 
     async def work() -> None:
         settings, clock = settings_of(config), SystemClock()
-        lock = DirectoryLock(settings.data) if settings.embedded else None
+        lock = build_lock(settings)
         if lock is not None:
             lock.take()
         bus, ledger = build_bus(settings, clock), build_ledger(settings, clock)

@@ -17,9 +17,11 @@ from router.assembly import (
     build_codec,
     build_ledger,
     build_library,
+    build_lock,
     build_procedures,
     build_routes,
     current_routes,
+    has_ledger,
     locals_of,
     registry_of,
     todays_view,
@@ -29,7 +31,6 @@ from router.clock import SystemClock
 from router.configuration import load_settings
 from router.errors import ConfigError, OrderRefused, RouterError
 from router.ledger.local import LocalRecipient
-from router.lock import DirectoryLock
 from router.money_desk import MoneyDesk
 from router.operations import Operations
 from router.placing import Placing
@@ -120,7 +121,7 @@ def user() -> str:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, Clock]]:
     """The installation's ledger for the time of a command. Raises ``ConfigError`` where there is none."""
-    if settings.embedded and not (settings.data / "ledger.db").exists():
+    if not has_ledger(settings):
         raise ConfigError(
             f"there is no ledger in {settings.data}", key="data", expected="a directory that `lgsp run` uses"
         )
@@ -137,7 +138,7 @@ async def routes_of(settings: Settings) -> Routes:
     """The rules and registry in force: those of the files while there is no ledger. Raises ``ConfigError``,
     ``LedgerError``.
     """
-    if settings.embedded and not (settings.data / "ledger.db").exists():
+    if not has_ledger(settings):
         return build_routes(settings, SystemClock())
     async with opened(settings) as (ledger, clock):
         return await current_routes(settings, clock, ledger)
@@ -160,7 +161,7 @@ async def _ask(config: Path | None, question: Callable[[Operations], Awaitable[R
     async with opened(settings) as (ledger, clock):
         check, configured = partial(checked, build_codec(settings)), {*settings.recipients, *locals_of(settings)}
         length = settings.ledger.lease_seconds
-        operations = Operations(ledger, clock, _lock_of(settings), check, lease_seconds=length, configured=configured)
+        operations = Operations(ledger, clock, build_lock(settings), check, lease_seconds=length, configured=configured)
         return await question(operations)
 
 
@@ -172,9 +173,5 @@ async def _ask_money(config: Path | None, question: Callable[[MoneyDesk], Awaita
             registry = await registry_of(settings, ledger)
             local[PROCEDURES] = build_procedures(settings, clock, ledger, build_codec(settings), lambda: registry)
         length = settings.ledger.lease_seconds
-        placing = Placing(ledger, clock, _lock_of(settings), lease_seconds=length, local=local)
+        placing = Placing(ledger, clock, build_lock(settings), lease_seconds=length, local=local)
         return await question(MoneyDesk(ledger, placing))
-
-
-def _lock_of(settings: Settings) -> DirectoryLock | None:
-    return DirectoryLock(settings.data) if settings.embedded else None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from router.assembly import build_bus, data_directory
+from router.assembly import build_bus, data_directory, has_ledger
 from router.bus.embedded import EmbeddedBus
 from router.cli import output
 from router.cli.session import ConfigOption, ReasonOption, WhoOption, opened, run, settings_of, user
@@ -60,7 +60,7 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
         lock = DirectoryLock(settings.data)
         lock.take()
         try:
-            if (settings.data / "ledger.db").exists():
+            if has_ledger(settings):
                 raise ConfigError(f"{settings.data} holds a ledger already", key="data", expected="an empty directory")
             for name in (*COPIED, OWNER_KEY):
                 if (source / name).exists():

@@ -65,20 +65,11 @@ async def _in_directory(choices: Choices, data: Path) -> int:
             await bus.create(topics_of(settings))
         wrapped: Bus = SabotagedBus(bus, choices.sabotage) if choices.sabotage else bus
         service = Service(settings, clock, SystemIds(choices.seed), bus=wrapped)
-        running = asyncio.create_task(service.run())
-        ready = asyncio.create_task(service.ready.wait())
-        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            ready.cancel()
-            running.result()
-        quiet_collector()
-        try:
+        async with service.running():
+            quiet_collector()
             with telling(lambda: clock.monotonic() - began, choices.dossiers, silent=choices.as_json) as saying:
                 story = Story(world, service, clock, choices.dossiers, choices.documents, saying.tell, choices.seed)
                 summary = await _watched(story, saying, clock)
-        finally:
-            service.stop()
-            await running
         summary.seconds = round(clock.monotonic() - began, 1)
         summary.tell(as_json=choices.as_json)
         if kept is not None and not choices.as_json:

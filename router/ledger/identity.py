@@ -200,21 +200,22 @@ def pin_classes(conn: Connection, firsts: Mapping[bytes, bool], keys: Collection
     if new := [{"key": key, "urgent": firsts[key]} for key in sorted(firsts) if key not in known]:
         insert_new(conn, pinned, new)
         known = _classes(conn, keys)  # another process may have been first
-    return frozenset(key for key, urgent in known.items() if urgent)
+    return _urgent(known)
 
 
 def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:
     """Those of these keys whose class was fixed as urgent."""
-    if not keys:
-        return frozenset()
-    query = select(pinned.c.key).where(among(conn, pinned.c.key, keys), pinned.c.urgent)
-    return frozenset(bytes(key) for key in conn.execute(query).scalars())
+    return _urgent(_classes(conn, keys)) if keys else frozenset()
 
 
 def _classes(conn: Connection, keys: Collection[bytes]) -> dict[bytes, bool]:
     """Whether they are urgent, of those of these keys whose class is fixed."""
     query = select(pinned.c.key, pinned.c.urgent).where(among(conn, pinned.c.key, keys))
     return {bytes(key): bool(urgent) for key, urgent in conn.execute(query)}
+
+
+def _urgent(classes: Mapping[bytes, bool]) -> frozenset[bytes]:
+    return frozenset(key for key, urgent in classes.items() if urgent)
 
 
 def read_cursor(conn: Connection, source: str, name: str) -> str:

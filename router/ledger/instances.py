@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select, update
 
 from router.errors import StaleVersion
 from router.ledger.faults import to_json
-from router.ledger.lists import among, among_given
+from router.ledger.lists import among_given
 from router.ledger.procedure_tables import MONEY_WAITS, dossier, due_move, instance, instance_event, timer
 from router.ledger.upsert import insert_new, insert_one_new, put
 
@@ -55,7 +55,7 @@ class Changes:
 
 def load(conn: Connection, keys: Collection[bytes]) -> dict[bytes, Stored]:
     """The instances of these keys that exist."""
-    found = conn.execute(_instances(conn.dialect.name), {"keys": list(keys)})
+    found = conn.execute(_of_keys(conn.dialect.name, instance), {"keys": list(keys)})
     return {row.key: Stored(row.key, row.version, row.state) for row in found}
 
 
@@ -89,7 +89,7 @@ def due_timers(conn: Connection, *, now: int, limit: int) -> list[DueTimer]:
 def standing_timers(conn: Connection, keys: Collection[bytes]) -> dict[bytes, dict[str, int]]:
     """The timers of these instances as they stand: by name, when each is due."""
     found: dict[bytes, dict[str, int]] = {}
-    for row in conn.execute(_timers(conn.dialect.name), {"keys": list(keys)}):
+    for row in conn.execute(_of_keys(conn.dialect.name, timer), {"keys": list(keys)}):
         found.setdefault(row.key, {})[row.name] = row.due
     return found
 
@@ -132,19 +132,12 @@ def log(conn: Connection, key: bytes) -> list[Mapping[str, Any]]:
 
 def logs(conn: Connection, keys: Collection[bytes]) -> Iterator[Mapping[str, Any]]:
     """The logs of several instances, each in its order."""
-    query = select(instance_event).where(among(conn, instance_event.c.key, keys))
-    for row in conn.execute(query.order_by(instance_event.c.key, instance_event.c.number)):
+    query = _of_keys(conn.dialect.name, instance_event).order_by(instance_event.c.key, instance_event.c.number)
+    for row in conn.execute(query, {"keys": list(keys)}):
         yield dict(row._mapping)
 
 
-# Built once for each database: a step would pay more for building them than for asking.
-
-
 @lru_cache(maxsize=8)
-def _instances(dialect: str) -> Select[Any]:
-    return select(instance).where(among_given(dialect, instance.c.key, "keys"))
-
-
-@lru_cache(maxsize=8)
-def _timers(dialect: str) -> Select[Any]:
-    return select(timer).where(among_given(dialect, timer.c.key, "keys"))
+def _of_keys(dialect: str, table: Table) -> Select[Any]:
+    """A table's rows by keys of instances. Built once: a step would pay more for building it than for asking."""
+    return select(table).where(among_given(dialect, table.c.key, "keys"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -71,7 +71,7 @@ def read(values: Any, table: Sequence[Field], where: str = "") -> dict[str, Any]
             if field.required:
                 raise wrong(name, "bắt buộc phải có", "a value")
             continue
-        found[field.ours] = _read_one(value, field, name)
+        found[field.ours] = _read_value(value, field, name)
     return found
 
 
@@ -82,7 +82,7 @@ def write(record: Any, table: Sequence[Field]) -> dict[str, Any]:
         value = record.get(field.ours) if isinstance(record, Mapping) else getattr(record, field.ours)
         if value is None or (isinstance(value, tuple | list) and not value):
             continue
-        made[field.partner] = _write_one(value, field)
+        made[field.partner] = _write_value(value, field)
     return made
 
 
@@ -91,12 +91,15 @@ def wrong(name: str, vi: str, en: str) -> BadRequest:
     return BadRequest(f"Trường {name} không hợp lệ: {vi}", f"field {name}: expected {en}")
 
 
-def _read_one(value: Any, field: Field, name: str) -> Any:
+def _read_value(value: Any, field: Field, name: str) -> Any:
     if field.many:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise wrong(name, "một danh sách", "a list")
-        one = replace(field, many=False)
-        return tuple(_read_one(item, one, f"{name}[{index}]") for index, item in enumerate(value))
+        return tuple(_read_one(item, field, f"{name}[{index}]") for index, item in enumerate(value))
+    return _read_one(value, field, name)
+
+
+def _read_one(value: Any, field: Field, name: str) -> Any:
     if field.fields:
         return read(value, field.fields, name)
     if field.format is not None:
@@ -125,10 +128,13 @@ def _whole(value: Any, name: str) -> int:
     raise wrong(name, "một số nguyên", "a whole number")
 
 
-def _write_one(value: Any, field: Field) -> Any:
+def _write_value(value: Any, field: Field) -> Any:
     if field.many:
-        one = replace(field, many=False)
-        return [_write_one(item, one) for item in value]
+        return [_write_one(item, field) for item in value]
+    return _write_one(value, field)
+
+
+def _write_one(value: Any, field: Field) -> Any:
     if field.fields:
         return write(value, field.fields)
     if field.format is not None:

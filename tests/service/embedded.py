@@ -76,16 +76,9 @@ async def serving(folder: Path, rules: str, offices: Sequence[Office], at: datet
     service = Service(settings, clock, ids, recipients=recipients)
     running = Running(service, clock, scripts)
     running.at(at)
-    working = asyncio.create_task(service.run())
-    ready = asyncio.create_task(service.ready.wait())
-    await asyncio.wait({working, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if working.done():
-            working.result()
-        yield running
-    finally:
-        ready.cancel()
-        for script in scripts.values():
-            script.gate.set()
-        service.stop()
-        await working
+    async with service.running():
+        try:
+            yield running
+        finally:
+            for script in scripts.values():
+                script.gate.set()

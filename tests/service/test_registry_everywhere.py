@@ -57,17 +57,8 @@ def settings_of(folder: Path, bootstrap: str, url: str, *roles: str) -> Settings
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Service]:
     service = Service(settings, SystemClock(), SystemIds())
-    task = asyncio.create_task(service.run())
-    ready = asyncio.create_task(service.ready.wait())
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if task.done():
-            task.result()
+    async with service.running():
         yield service
-    finally:
-        ready.cancel()
-        service.stop()
-        await task
 
 
 def renamed(name: str) -> Registry:
