@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from router.delivery.calls import Called, Kit, emissions_of
 from router.delivery.dispatch import LEDGER_PAUSE, Desk, Outcome
@@ -14,9 +14,12 @@ from router.delivery.shards import Owned
 from router.errors import LedgerError
 from router.ledger import store
 from router.ledger.local import LocalEffect, LocalRecipient, LocalWork
-from router.ledger.rows import Delivery, Transition
+from router.ledger.rows import Body, Delivery, Transition
 from router.ports import Ledger
 from router.sdk.manifest import Idempotency, Operation, Retry
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 HEADS_A_TURN: Final = 100
 _OPERATION: Final = Operation(name="apply", events=("*",), idempotency=Idempotency.NATURAL_KEY)
@@ -68,60 +71,65 @@ class LocalDispatcher:
     async def _work(self, recipient: LocalRecipient) -> None:
         shards, wake = self._shards[recipient.id], self._wake[recipient.id]
         while True:
-            worked = False
-            for owned in list(shards):
-                worked = await self._turn(recipient, owned) or worked
-            if not worked:
+            heads = self._heads(shards)
+            if heads:
+                await self._turn(recipient, heads)
+            else:
                 wake.clear()
                 await wake.wait()
 
-    async def _turn(self, recipient: LocalRecipient, owned: Owned) -> bool:
-        """One batch of one shard; whether there was anything."""
-        heads = self._heads(owned)
-        if not heads:
-            return False
+    async def _turn(self, recipient: LocalRecipient, heads: Sequence[tuple[Owned, Delivery]]) -> None:
+        """One batch, of as many shards as have something to do."""
         try:
-            works = await self._with_bodies(owned, heads)
-            effects = await self._effects(recipient, owned, works)
+            works = await self._with_bodies(heads)
+            effects = await self._effects(recipient, works)
         except LedgerError:
-            for head in heads:
+            for owned, head in heads:
                 owned.flying -= 1
                 if owned.lanes is not None:
                     owned.lanes.returned(head.key)
             await self._kit.clock.sleep(LEDGER_PAUSE)
-            return True
-        for work, effect in zip(works, effects, strict=True):
+            return
+        for (owned, _), work, effect in zip(heads, works, effects, strict=True):
             self._desk.leave(self._outcome(owned, work, effect))
-        return True
 
-    def _heads(self, owned: Owned) -> list[Delivery]:
-        heads: list[Delivery] = []
+    def _heads(self, shards: deque[Owned]) -> list[tuple[Owned, Delivery]]:
+        """Of all shards. Another one begins at each turn, so that one with much to do holds no other up for long."""
+        heads: list[tuple[Owned, Delivery]] = []
         now = self._kit.clock.now()
-        while owned.lanes is not None and len(heads) < HEADS_A_TURN and self._desk.may_call(owned):
-            head = None if self._desk.full else owned.lanes.take(now)
-            if head is None:
-                break
-            owned.flying += 1
-            heads.append(head)
+        shards.rotate(-1)
+        for owned in shards:
+            while owned.lanes is not None and len(heads) < HEADS_A_TURN and self._desk.may_call(owned):
+                head = None if self._desk.full else owned.lanes.take(now)
+                if head is None:
+                    break
+                owned.flying += 1
+                heads.append((owned, head))
         return heads
 
-    async def _with_bodies(self, owned: Owned, heads: Sequence[Delivery]) -> list[LocalWork]:
-        missing = [head.seq for head in heads if head.body is None]
-        found = await self._ledger.read(lambda conn: store.bodies(conn, owned.shard.id, missing)) if missing else {}
-        return [LocalWork(head, head.body or found[head.seq]) for head in heads]
+    async def _with_bodies(self, heads: Sequence[tuple[Owned, Delivery]]) -> list[LocalWork]:
+        missing: dict[int, list[int]] = {}
+        for owned, head in heads:
+            if head.body is None:
+                missing.setdefault(owned.shard.id, []).append(head.seq)
 
-    async def _effects(
-        self, recipient: LocalRecipient, owned: Owned, works: Sequence[LocalWork]
-    ) -> list[LocalEffect | Exception]:
+        def read(conn: Connection) -> dict[tuple[int, int], Body]:
+            of = ((shard, store.bodies(conn, shard, seqs)) for shard, seqs in missing.items())
+            return {(shard, seq): body for shard, bodies in of for seq, body in bodies.items()}
+
+        found = await self._ledger.read(read) if missing else {}
+        return [LocalWork(owned.shard, head, head.body or found[owned.shard.id, head.seq]) for owned, head in heads]
+
+    async def _effects(self, recipient: LocalRecipient, works: Sequence[LocalWork]) -> list[LocalEffect | Exception]:
         """All at once; if something in it cannot be computed, one by one, so that it stops only its own lane."""
         try:
-            return list(await recipient.prepare(owned.shard, works))
+            return list(await recipient.prepare(works))
         except LedgerError:
             raise
         except Exception as error:
             if len(works) == 1:
                 return [error]
-            apart = [await self._effects(recipient, owned, [work]) for work in works]
+            apart = [await self._effects(recipient, [work]) for work in works]
             return [effect for part in apart for effect in part]
 
     def _outcome(self, owned: Owned, work: LocalWork, effect: LocalEffect | Exception) -> Outcome:

@@ -7,15 +7,16 @@ person; nothing is ever merged by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, text, update
 
 from router.events import key_of
 from router.framing import pack, unpack
 from router.ledger.faults import refuse_long
-from router.ledger.lists import among
+from router.ledger.lists import among, among_given
 from router.ledger.rows import Body
 from router.ledger.tables import alias, alias_conflict, cursor, key_link, occurrence, pinned, waiting
 from router.ledger.upsert import insert_new, put
@@ -210,8 +211,13 @@ def urgent_among(conn: Connection, keys: Collection[bytes]) -> frozenset[bytes]:
 
 def _classes(conn: Connection, keys: Collection[bytes]) -> dict[bytes, bool]:
     """Whether they are urgent, of those of these keys whose class is fixed."""
-    query = select(pinned.c.key, pinned.c.urgent).where(among(conn, pinned.c.key, keys))
-    return {bytes(key): bool(urgent) for key, urgent in conn.execute(query)}
+    found = conn.execute(_pinned(conn.dialect.name), {"keys": list(keys)})
+    return {bytes(key): bool(urgent) for key, urgent in found}
+
+
+@lru_cache
+def _pinned(dialect: str) -> Select[Any]:
+    return select(pinned.c.key, pinned.c.urgent).where(among_given(dialect, pinned.c.key, "keys"))
 
 
 def _urgent(classes: Mapping[bytes, bool]) -> frozenset[bytes]:
@@ -253,6 +259,20 @@ def _insert_alias(
     values = {"scheme": scheme, "value": value, "key": key.bytes, "issuer": issuer, "owner": owner, "claimed_at": now}
     insert_new(conn, alias, [values])
     return conn.execute(_NAMED, {"scheme": scheme, "value": value}).one()
+
+
+def currents(conn: Connection, keys: Collection[UUID]) -> dict[UUID, UUID]:
+    """The ids that stand for these now: one look, where none of them is linked."""
+    if not keys:
+        return {}
+    younger = conn.execute(_linked(conn.dialect.name), {"keys": [key.bytes for key in keys]}).scalars()
+    linked = {UUID(bytes=bytes(key)) for key in younger}
+    return {key: current(conn, key) if key in linked else key for key in keys}
+
+
+@lru_cache
+def _linked(dialect: str) -> Select[Any]:
+    return select(key_link.c.younger).where(among_given(dialect, key_link.c.younger, "keys"))
 
 
 def current(conn: Connection, key: UUID) -> UUID:

@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select, update
+from sqlalchemy import JSON, Connection, Select, Table, bindparam, delete, select
 
 from router.errors import StaleVersion
+from router.ledger.bulk import change_many, insert_many, put_many
 from router.ledger.faults import to_json
 from router.ledger.lists import among_given
 from router.ledger.procedure_tables import MONEY_WAITS, dossier, due_move, instance, instance_event, timer
-from router.ledger.upsert import insert_new, insert_one_new, put
 
-_MOVE: Final = update(instance).where(
-    instance.c.key == bindparam("at_key"), instance.c.version == bindparam("at_version")
-)  # its values are the parameters that bear names of columns
-_LOG: Final = insert(instance_event)
+_SET: Final = tuple(c.name for c in instance.columns if c.name not in ("key", "version"))  # what a step sets
 _UNSET: Final = delete(timer).where(timer.c.key == bindparam("at_key"), timer.c.name == bindparam("gone"))
 
 
@@ -59,25 +56,24 @@ def load(conn: Connection, keys: Collection[bytes]) -> dict[bytes, Stored]:
     return {row.key: Stored(row.key, row.version, row.state) for row in found}
 
 
-def write(conn: Connection, changes: Changes) -> None:
-    """Write a step. Raises ``StaleVersion`` if the instance is not in the version the step was computed from."""
-    to_json(changes.row["state"])  # refuses what PostgreSQL cannot read back
-    if changes.expected == 0:
-        if not insert_one_new(conn, instance, {"key": changes.key, **changes.row}):
-            raise StaleVersion("the instance exists already")
-    else:
-        at = {"at_key": changes.key, "at_version": changes.expected}
-        if conn.execute(_MOVE, {**at, **changes.row}).rowcount != 1:
-            raise StaleVersion("the instance changed meanwhile")
-    if changes.events:
-        conn.execute(_LOG, [{"key": changes.key, **event} for event in changes.events])
-    if changes.timers_gone:
-        conn.execute(_UNSET, [{"at_key": changes.key, "gone": name} for name in changes.timers_gone])
-    for name, due in changes.timers_set.items():
-        put(conn, timer, {"key": changes.key, "name": name, "version": changes.row["version"], "due": due})
-    if changes.facts is not None:
-        put(conn, dossier, {"key": changes.key, **changes.facts})
-    insert_new(conn, due_move, [{"key": changes.key, **move} for move in changes.moves])
+def write(conn: Connection, steps: Sequence[Changes]) -> None:
+    """Write steps, each of another instance. Raises ``StaleVersion`` if one of them is not in the version that its step
+    was computed from.
+    """
+    new = [{"key": s.key, **s.row} for s in steps if s.expected == 0]
+    if _add(conn, instance, new, unless_there=True) != len(new):
+        raise StaleVersion("an instance exists already")
+    known = [(s.key, s.expected, *_values(instance, _SET, s.row)) for s in steps if s.expected]
+    if known and change_many(conn, instance, ("key",), _SET, known) != len(known):
+        raise StaleVersion("an instance changed meanwhile")
+    _add(conn, instance_event, [{"key": s.key, **event} for s in steps for event in s.events])
+    if gone := [{"at_key": s.key, "gone": name} for s in steps for name in s.timers_gone]:
+        conn.execute(_UNSET, gone)
+    timers = [(s.key, name, s.row["version"], due) for s in steps for name, due in s.timers_set.items()]
+    put_many(conn, timer, _names(timer), timers)
+    facts = [{"key": s.key, **s.facts} for s in steps if s.facts is not None]
+    put_many(conn, dossier, _names(dossier), [_values(dossier, _names(dossier), row) for row in facts])
+    _add(conn, due_move, [{"key": s.key, **move} for s in steps for move in s.moves], unless_there=True)
 
 
 def due_timers(conn: Connection, *, now: int, limit: int) -> list[DueTimer]:
@@ -135,6 +131,30 @@ def logs(conn: Connection, keys: Collection[bytes]) -> Iterator[Mapping[str, Any
     query = _of_keys(conn.dialect.name, instance_event).order_by(instance_event.c.key, instance_event.c.number)
     for row in conn.execute(query, {"keys": list(keys)}):
         yield dict(row._mapping)
+
+
+def _add(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, unless_there: bool = False) -> int:
+    """How many rows were added."""
+    if not rows:
+        return 0
+    names = _names(table)
+    return insert_many(conn, table, names, [_values(table, names, row) for row in rows], unless_there=unless_there)
+
+
+@lru_cache(maxsize=8)
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
+
+
+@lru_cache(maxsize=8)
+def _documents(table: Table) -> frozenset[str]:
+    return frozenset(column.name for column in table.columns if isinstance(column.type, JSON))
+
+
+def _values(table: Table, names: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A row in the order of ``names``. Raises ``RowRefused`` for a text in JSON that PostgreSQL cannot read back."""
+    documents = _documents(table)
+    return tuple(to_json(row[name]) if name in documents else row[name] for name in names)
 
 
 @lru_cache(maxsize=8)

@@ -7,15 +7,20 @@ holds the references (``identity.lock_references``), so nothing of this changes 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Select, Table, bindparam, select, tuple_
 
 from router.ledger import identity
 from router.ledger.identity import Claim, Waiting
-from router.ledger.tables import alias, alias_conflict, key_link, outbox, waiting
+from router.ledger.lists import among_given
+from router.ledger.tables import alias, alias_conflict, outbox, waiting
 
 Name = tuple[str, str]  # scheme and value
+
+_KNOWN: Final = select(alias).where(tuple_(alias.c.scheme, alias.c.value).in_(bindparam("names", expanding=True)))
 
 
 class Known:
@@ -27,11 +32,11 @@ class Known:
     def __init__(self, conn: Connection, names: Collection[Name], lease: str) -> None:
         self._conn = conn
         wanted = sorted(names)
-        known = select(alias).where(tuple_(alias.c.scheme, alias.c.value).in_(wanted))
-        rows = {(row.scheme, row.value): row for row in conn.execute(known)}
-        self._keys = {name: UUID(bytes=bytes(row.key)) for name, row in rows.items()}
+        rows = {(row.scheme, row.value): row for row in conn.execute(_KNOWN, {"names": wanted})}
+        keys = {name: UUID(bytes=bytes(row.key)) for name, row in rows.items()}
+        standing = identity.currents(conn, set(keys.values()))  # dated links between ids: readers follow them
+        self._keys = {name: standing[key] for name, key in keys.items()}
         self._owners = {name: bytes(row.owner) for name, row in rows.items() if row.owner is not None}
-        self._follow()
         self._disputed = self._named(alias_conflict, wanted)
         # In this order: a release in between moves events from the first place to the second.
         self._waited = self._named(waiting, wanted)
@@ -74,20 +79,27 @@ class Known:
         identity.wait(self._conn, event, same, now=now)
         self._waited.add((event.scheme, event.value))
 
-    def _follow(self) -> None:
-        """Dated links between ids: readers follow them."""
-        keys = {key.bytes for key in self._keys.values()}
-        query = select(key_link.c.younger).where(key_link.c.younger.in_(keys))
-        younger = {bytes(key) for key in self._conn.execute(query).scalars()} if keys else set()
-        for name, key in self._keys.items():
-            if key.bytes in younger:
-                self._keys[name] = identity.current(self._conn, key)
-
     def _named(self, table: Table, names: Collection[Name]) -> set[Name]:
-        query = select(table.c.scheme, table.c.value).where(tuple_(table.c.scheme, table.c.value).in_(names))
-        return {(row.scheme, row.value) for row in self._conn.execute(query.distinct())}
+        return {(row.scheme, row.value) for row in self._conn.execute(_named(table), {"names": names})}
 
     def _unpublished(self, lease: str) -> set[bytes]:
-        keys = {key.bytes for key in self._keys.values()}
-        query = select(outbox.c.key).where(outbox.c.lease == lease, outbox.c.key.in_(keys)).distinct()
-        return {bytes(key) for key in self._conn.execute(query).scalars()} if keys else set()
+        keys = [key.bytes for key in self._keys.values()]
+        if not keys:
+            return set()
+        found = self._conn.execute(_unpublished(self._conn.dialect.name), {"under": lease, "keys": keys})
+        return {bytes(key) for key in found.scalars()}
+
+
+# Built once: a transaction would pay more for building them than for asking.
+
+
+@lru_cache
+def _named(table: Table) -> Select[Any]:
+    named = tuple_(table.c.scheme, table.c.value).in_(bindparam("names", expanding=True))
+    return select(table.c.scheme, table.c.value).where(named).distinct()
+
+
+@lru_cache
+def _unpublished(dialect: str) -> Select[Any]:
+    of_keys = among_given(dialect, outbox.c.key, "keys")
+    return select(outbox.c.key).where(outbox.c.lease == bindparam("under"), of_keys).distinct()

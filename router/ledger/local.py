@@ -6,19 +6,20 @@ instances read in one batch), and commits effects, timers, emissions and the del
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from router.ledger.rows import Body, Delivery, Emission, Failure, Order, OrderResult, Shard, State
+from router.ledger.rows import Body, Delivery, Emission, Failure, Order, OrderResult, Shard, State, Write
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
 class LocalWork(NamedTuple):
-    """A lane's head and what it carries. The works of one call are of different lanes."""
+    """A lane's head, its shard and what it carries. The works of one call are of different lanes."""
 
+    shard: Shard
     delivery: Delivery
     body: Body
 
@@ -36,7 +37,7 @@ class LocalEffect:
     failure: Failure | None = None
     receipt: Mapping[str, Any] | None = None
     emissions: Sequence[Emission] = ()
-    write: Callable[[Connection], None] | None = None
+    write: Write | None = None
 
 
 class LocalRecipient(Protocol):
@@ -49,5 +50,5 @@ class LocalRecipient(Protocol):
 
     @property
     def id(self) -> str: ...
-    async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]: ...
+    async def prepare(self, works: Sequence[LocalWork]) -> list[LocalEffect]: ...
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None: ...

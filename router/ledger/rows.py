@@ -186,6 +186,19 @@ class Delivery:
     body: Body | None = None
 
 
+class Write(NamedTuple):
+    """Further rows of a local recipient. Those of a group that stand together and have one ``write_all`` are written
+    by one call, in their order.
+    """
+
+    write_all: Callable[[Connection, Sequence[Any]], None]
+    value: Any
+
+    def __call__(self, conn: Connection) -> None:
+        """Write this one alone."""
+        self.write_all(conn, [self.value])
+
+
 @dataclass(slots=True)
 class Transition:
     """A change of one delivery's state row: applied only if the row has ``version``, which it raises by one.
@@ -208,7 +221,7 @@ class Transition:
     order_id: int = 0
     attempt: Attempt | None = None
     emissions: Sequence[Emission] = ()
-    write: Callable[[Connection], None] | None = None  # further rows of a local recipient, in the same transaction
+    write: Write | None = None  # in the same transaction
 
 
 class Verb(StrEnum):

@@ -61,10 +61,10 @@ class Origin(NamedTuple):
     headers: Sequence[Header]
 
 
-def origin_of(shard: Shard, work: LocalWork) -> Origin:
+def origin_of(work: LocalWork) -> Origin:
     """The origin of what a delivery leads to."""
     delivery = work.delivery
-    named = ("procedures", shard.partition, delivery.seq, delivery.version)
+    named = ("procedures", work.shard.partition, delivery.seq, delivery.version)
     return Origin(delivery.key, delivery.subject, named, delivery.event_id, work.body.headers)
 
 

@@ -51,7 +51,7 @@ def decide(
         return OrderResult(False, mask(", ".join(made.log[0].flags)))
     rows = instances.standing_timers(conn, [key]).get(key, {})
     known = standing(before, definition, clockwork, rows, at)
-    instances.write(conn, changes_of(key, before, known, made, level_of))
+    instances.write(conn, [changes_of(key, before, known, made, level_of)])
     _send(conn, shard, order, key, before, made, encode, at)
     tell(conn, made.alerts, now)
     return OrderResult(True, _said(made, facts))

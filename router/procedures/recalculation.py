@@ -56,5 +56,5 @@ def _one(
     known = standing(before, definition, clockwork, rows, now)
     if after == before and step.timers == known:
         return 0
-    instances.write(conn, changes_of(stored.key, before, known, step, level_of))
+    instances.write(conn, [changes_of(stored.key, before, known, step, level_of)])
     return len(after.due.whole) + len(after.due.agency) - len(before.due.whole) - len(before.due.agency)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from router.events import CE_PROCEDURE, text_header
 from router.ledger import identity, instances, store
 from router.ledger.instances import Changes, Stored
 from router.ledger.local import LocalEffect, LocalWork
-from router.ledger.rows import Emission, Order, OrderResult, Shard, State, Verb
+from router.ledger.rows import Emission, Order, OrderResult, Shard, State, Verb, Write
 from router.ports import Clock, Ledger
 from router.procedures import dues, emissions
 from router.procedures.definition import Definition
@@ -61,20 +60,20 @@ class Procedures:
         used = await self._ledger.read(instances.pinned)
         self._library.require(Used(*each) for each in used)
 
-    async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
+    async def prepare(self, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """A step for each work. Raises the codec's errors for a payload that cannot be read."""
         keys = {work.delivery.key for work in works}
         found, rows = await self._ledger.read(
             lambda conn: (instances.load(conn, keys), instances.standing_timers(conn, keys))
         )
         now = dues.micros(self._clock.business())
-        steps = [self._step(shard, work, found.get(work.delivery.key), now) for work in works]
+        steps = [self._step(work, found.get(work.delivery.key), now) for work in works]
         refused = {(r.event.shard, r.event.seq): r for made in steps if made for r in made[2].refused}
         originals = await self._originals(refused) if refused else {}
         await self._follow_links(steps)
-        urgent = await self._urgent(shard, works, steps)
+        urgent = await self._urgent(works, steps)
         return [
-            self._effect(shard, work, made, originals, rows.get(work.delivery.key, {}), urgent)
+            self._effect(work, made, originals, rows.get(work.delivery.key, {}), urgent)
             for work, made in zip(works, steps, strict=True)
         ]
 
@@ -90,9 +89,9 @@ class Procedures:
         return recalculate(conn, shard, order, self._library, self._clockwork, self._level_of, at)
 
     def _step(
-        self, shard: Shard, work: LocalWork, stored: Stored | None, now: int
+        self, work: LocalWork, stored: Stored | None, now: int
     ) -> tuple[Instance | None, Definition, Step] | None:
-        event = event_of(shard, work, self._decode)
+        event = event_of(work, self._decode)
         before = instance_of(stored) if stored is not None else None
         if before is None and event.type == TIMER_DUE:
             return None  # of an instance that is gone
@@ -107,17 +106,18 @@ class Procedures:
         keys = {emit.key for step_ in made for emit in step_.emissions if emit.key}
         if not keys:
             return
-        now = await self._ledger.read(lambda conn: {key: str(identity.current(conn, UUID(key))) for key in keys})
+        now = await self._ledger.read(lambda conn: identity.currents(conn, {UUID(key) for key in keys}))
+        standing = {str(key): str(current) for key, current in now.items()}
         for step_ in made:
-            step_.emissions = [emit._replace(key=now.get(emit.key, "")) for emit in step_.emissions]
+            step_.emissions = [emit._replace(key=standing.get(emit.key, "")) for emit in step_.emissions]
 
     async def _urgent(
-        self, shard: Shard, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
+        self, works: Sequence[LocalWork], steps: Sequence[tuple[Instance | None, Definition, Step] | None]
     ) -> frozenset[bytes]:
         """Which of the keys that something is sent to are urgent."""
         pairs = zip(works, steps, strict=True)
         keys = {
-            emissions.target_of(emissions.origin_of(shard, work), emit)
+            emissions.target_of(emissions.origin_of(work), emit)
             for work, made in pairs
             if made
             for emit in made[2].emissions
@@ -139,7 +139,6 @@ class Procedures:
 
     def _effect(
         self,
-        shard: Shard,
         work: LocalWork,
         made: tuple[Instance | None, Definition, Step] | None,
         originals: Mapping[tuple[int, int], emissions.Original],
@@ -154,22 +153,23 @@ class Procedures:
         if work.delivery.event_type == TIMER_DUE and (name := _timer_of(result)) not in stored:
             known.pop(name, None)  # its row went when it became this event
         changes = changes_of(work.delivery.key, before, known, result, self._level_of)
-        origin = emissions.origin_of(shard, work)
+        origin = emissions.origin_of(work)
         sent: list[Emission] = [
-            emissions.emitted(shard, origin, number, emit, self._encode, self._clock.business(), urgent)
+            emissions.emitted(work.shard, origin, number, emit, self._encode, self._clock.business(), urgent)
             for number, emit in enumerate(result.emissions)
         ]
         for each in result.refused:
             if (original := originals.get((each.event.shard, each.event.seq))) is not None:
-                sent.append(emissions.dead_letter(shard, work.delivery.key, each, original))
+                sent.append(emissions.dead_letter(work.shard, work.delivery.key, each, original))
         receipt = {"verdict": result.log[0].verdict.value, "flags": list(result.log[0].flags)}
-        write = partial(_write, changes=changes, raised=result.alerts, now=self._clock.now())
+        write = Write(_write, (changes, result.alerts, self._clock.now()))
         return LocalEffect(State.DELIVERED, receipt=receipt, emissions=sent, write=write)
 
 
-def _write(conn: Connection, *, changes: Changes, raised: Sequence[Alert], now: int) -> None:
-    instances.write(conn, changes)
-    tell(conn, raised, now)
+def _write(conn: Connection, steps: Sequence[tuple[Changes, Sequence[Alert], int]]) -> None:
+    instances.write(conn, [changes for changes, _, _ in steps])
+    for _, raised, now in steps:
+        tell(conn, raised, now)
 
 
 def _timer_of(result: Step) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from router.events import CE_ADDRESSED_TO, CE_TIME, is_document, text_header
 from router.ledger.local import LocalWork
-from router.ledger.rows import Shard
 from router.procedures import dues
 from router.procedures.definition import Definition
 from router.procedures.engine import opened, repinned
@@ -17,14 +16,14 @@ from router.procedures.instance import Event, Instance
 from router.procedures.library import Library
 
 
-def event_of(shard: Shard, work: LocalWork, decode: Callable[[bytes], Mapping[str, Any]]) -> Event:
+def event_of(work: LocalWork, decode: Callable[[bytes], Mapping[str, Any]]) -> Event:
     """The event of a delivery. Raises what ``decode`` raises for a payload that cannot be read."""
     delivery, headers = work.delivery, work.body.headers
     facts = facts_of(delivery.event_type, decode(work.body.value), text_header(headers, CE_ADDRESSED_TO))
     occurred = _micros(text_header(headers, CE_TIME), delivery.accepted_at)
     return Event(
         delivery.event_type, delivery.source, delivery.event_id, occurred, delivery.accepted_at, facts,
-        shard.id, delivery.seq,
+        work.shard.id, delivery.seq,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 VIETNAM: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
@@ -30,14 +31,15 @@ class Format:
         return self._parsed(text, field).date()
 
     def _parsed(self, text: str, field: str) -> datetime:
-        try:
-            found = datetime.strptime(text.strip(), self.pattern).replace(tzinfo=self.zone)
-            # Without separators a digit too few shifts all the others: 20250806093 would be 09:03.
-            if self.written.isalpha() and self.write(found) != text.strip():
-                raise ValueError(text)
-            found.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise ValueError(f"{field}: expected {self.written}") from None
+        if (found := _understood(self, text.strip())) is None:
+            raise ValueError(f"{field}: expected {self.written}")
+        return found
+
+    def _instant(self, text: str) -> datetime:
+        found = datetime.strptime(text, self.pattern).replace(tzinfo=self.zone)
+        # Without separators a digit too few shifts all the others: 20250806093 would be 09:03.
+        if self.written.isalpha() and self.write(found) != text:
+            raise ValueError(text)
         return found
 
     def write(self, instant: datetime) -> str:
@@ -53,14 +55,20 @@ class Format:
 class IsoFormat(Format):
     """ISO 8601 with any number of decimals. A text without a marker is in ``zone``; a marker is believed."""
 
-    def _parsed(self, text: str, field: str) -> datetime:
-        try:
-            found = datetime.fromisoformat(text.strip())
-            found = found.replace(tzinfo=self.zone) if found.tzinfo is None else found
-            found.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise ValueError(f"{field}: expected {self.written}") from None
-        return found
+    def _instant(self, text: str) -> datetime:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=self.zone) if found.tzinfo is None else found
+
+
+@lru_cache(maxsize=4_096)
+def _understood(form: Format, text: str) -> datetime | None:
+    """Remembered, because the messages of a dossier repeat its dates."""
+    try:
+        found = form._instant(text)
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return found
 
 
 COMPACT: Final = Format("%Y%m%d%H%M%S", "yyyyMMddHHmmss")

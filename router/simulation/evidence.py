@@ -99,7 +99,7 @@ def _runs(conn: Connection) -> list[Run]:
         rows = [store.delivery_of(row) for row in conn.execute(arrived.order_by(delivery.c.seq))]
         bodies = store.bodies(conn, shard.id, [row.seq for row in rows])
         for row in rows:
-            runs.setdefault(row.key, Run(row.key, shard)).works.append(LocalWork(row, bodies[row.seq]))
+            runs.setdefault(row.key, Run(row.key, shard)).works.append(LocalWork(shard, row, bodies[row.seq]))
     for stored in instances.page(conn, b"", 1_000):
         runs[bytes(stored.key)].stored = instance_of(stored)
     for line in conn.execute(select(instance_event).order_by(instance_event.c.key, instance_event.c.number)):

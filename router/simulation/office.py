@@ -67,12 +67,12 @@ class Meddled:
         """As the recipient inside."""
         return PROCEDURES
 
-    async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
+    async def prepare(self, works: Sequence[LocalWork]) -> list[LocalEffect]:
         """As the recipient inside, later."""
         chance = self.power.chance
-        effects = await self.inner.prepare(shard, works)
+        effects = await self.inner.prepare(works)
         for work in works:
-            place = (shard.id, work.delivery.seq)
+            place = (work.shard.id, work.delivery.seq)
             if place in self.computed:
                 chance.met("effects computed again")
             self.computed.add(place)

@@ -113,7 +113,7 @@ class _Replay:
             return found  # what was applied is not what was delivered: no replay can agree
         stimuli = {(line.source, line.event): line.applied_at for line in reversed(self.run.lines)}
         for work in self.run.works:
-            event = event_of(self.run.shard, work, self._codec.decode)
+            event = event_of(work, self._codec.decode)
             self._step(work, event, stimuli[event.source, event.id])
         return [*self._timers_fired(), *self._state(), *self._way_on(), *self._money()]
 

@@ -13,7 +13,7 @@ from router.errors import BusUnavailable, LedgerUnavailable, StaleVersion
 from router.events import TopicPartition, topic_of
 from router.ledger.dead_letters import DeadFilter
 from router.ledger.local import LocalEffect, LocalWork
-from router.ledger.rows import Emission, Failure, Order, OrderResult, Shard, State
+from router.ledger.rows import Emission, Failure, Order, OrderResult, Shard, State, Write
 from router.ledger.tables import cursor, orders
 from router.ledger.upsert import put
 from tests.delivery.installation import PARTITIONS, Script, installation
@@ -33,7 +33,7 @@ class Counting:
         self.batches: list[int] = []
         self.pages = 0
 
-    async def prepare(self, shard: Shard, works: Sequence[LocalWork]) -> list[LocalEffect]:
+    async def prepare(self, works: Sequence[LocalWork]) -> list[LocalEffect]:
         self.batches.append(len(works))
         for work in works:
             if self.trouble.get(work.delivery.event_id):
@@ -45,7 +45,7 @@ class Counting:
         if event_id.startswith("illegal"):
             return LocalEffect(State.DEAD, Failure("invalid", "illegal_transition", cause="c1"))
 
-        def write(conn: Connection) -> None:
+        def write(conn: Connection, _: Sequence[None]) -> None:
             if self.trouble.get(f"write {event_id}"):
                 raise self.trouble[f"write {event_id}"].pop(0)
             row = conn.execute(
@@ -54,7 +54,7 @@ class Counting:
             put(conn, cursor, {"source": LOCAL, "name": subject, "value": f"{row or ''},{event_id}"})
 
         told = Emission("lgsp.dossier", -1, work.delivery.key, b"told", [("ce_id", event_id.encode())])
-        return LocalEffect(State.DELIVERED, receipt={"code": "applied"}, emissions=(told,), write=write)
+        return LocalEffect(State.DELIVERED, receipt={"code": "applied"}, emissions=(told,), write=Write(write, None))
 
     def order(self, conn: Connection, shard: Shard, order: Order, now: int) -> OrderResult | None:
         self.pages += 1

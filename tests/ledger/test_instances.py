@@ -97,7 +97,7 @@ class Desk:
         )
         seq = made[0].seq
         delivery = await self.ledger.read(lambda conn: store.one(conn, shard.id, seq))
-        (effect,) = await self.recipient.prepare(shard, [LocalWork(delivery, body)])
+        (effect,) = await self.recipient.prepare([LocalWork(shard, delivery, body)])
         return effect
 
     async def write(self, effect: LocalEffect) -> LocalEffect:

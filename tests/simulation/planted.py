@@ -251,8 +251,8 @@ def effects_apart():
     """An instance is written in a transaction of its own, and the outcome of its delivery in the next one."""
     honest = Procedures.prepare
 
-    async def prepare(self, shard, works):
-        effects = await honest(self, shard, works)
+    async def prepare(self, works):
+        effects = await honest(self, works)
         for effect in effects:
             if effect.write is not None:
                 with suppress(StaleVersion):
