@@ -2,8 +2,9 @@
 
 ``python -m bench.fairness [backlog] [hot]`` (1,000,000 and 10,000 by default): the embedded runtime, the code path of
 ``lgsp run``, partners that answer at once. The same steady load of other dossiers is measured from publish to receipt
-in each phase: alone; with a dossier of ``hot`` events at the same recipient, as long as its events last; with a
-``backlog`` for a recipient that is down, once while it arrives and once while it stands. Order and numbers are checked.
+in each phase: alone; with a dossier of ``hot`` events at the same recipient, as long as its events last, once as fast
+as one source may send them and once published at one blow; with a ``backlog`` for a recipient that is down, once while
+it arrives and once while it stands. Order and numbers are checked.
 """
 
 from __future__ import annotations
@@ -112,6 +113,25 @@ class Bench:
             flush=True,
         )
 
+    async def send_hot(self, start: int, count: int, rate: float) -> None:
+        """So many events of the hot dossier from number ``start`` on, ``rate`` a second."""
+        begun = time.perf_counter()
+        done = 0
+        while done < count:
+            due = min(count, int((time.perf_counter() - begun) * rate))
+            await self.publish(message("open", "hot", f"hot-{start + n}") for n in range(done, due))
+            done = due
+            await asyncio.sleep(STEP)
+
+    async def beside_hot(self, name: str, count: int, rate: float) -> None:
+        """A phase as long as a hot dossier's events last, which arrive in their order."""
+        taken = self.partners["open"].hot
+        start = len(taken)
+        pouring = asyncio.create_task(self.send_hot(start, count, rate))
+        await self.phase(name, lambda _: len(taken) == start + count)
+        await pouring
+        assert taken == list(range(start + count)), "the hot dossier's order is broken"
+
     async def pour(self, count: int) -> None:
         """The backlog: one event of each of ``count`` dossiers for the recipient that is down."""
         for start in range(0, count, CHUNK):
@@ -129,11 +149,9 @@ async def until(condition: Callable[[], bool]) -> None:
 async def phases(bench: Bench, backlog: int, hot: int) -> None:
     """Alone, beside the hot dossier, beside the backlog."""
     await bench.phase("alone", lambda seconds: seconds >= LEAST)
-    pouring = asyncio.create_task(bench.publish(message("open", "hot", f"hot-{n}") for n in range(hot)))
-    taken = bench.partners["open"].hot
-    await bench.phase(f"beside a dossier of {hot:,} events", lambda _: len(taken) == hot)
-    await pouring
-    assert taken == list(range(hot)), "the hot dossier's order is broken"
+    rate = bench.service.settings.http.source_rate
+    await bench.beside_hot(f"beside a dossier of {hot:,} events, {rate:,.0f} a second", hot, rate)
+    await bench.beside_hot(f"beside a dossier of {hot:,} events, published at once", hot, hot / STEP)
     accepted = bench.service.delivery.tally.accepted if bench.service.delivery else {}
     pouring = asyncio.create_task(bench.pour(backlog))
     await bench.phase(

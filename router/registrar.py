@@ -23,7 +23,7 @@ from router.ports import Clock, Ledger
 from router.refusals import refused
 from router.routing.agencies import Entry, Registry, shared_code
 from router.routing.live_routes import StoredRegistry
-from router.routing.registry_changes import Change, Kind, changes_between
+from router.routing.registry_changes import Change, Kind, changes_between, keeping_directory
 from router.routing.registry_records import record_of
 from router.settings import Settings
 
@@ -65,7 +65,7 @@ class Registrar:
         """
         stored = StoredRegistry(self._ledger)
         in_force = await stored.look() or build_registry(self._settings)
-        wanted = load(in_force).entries()
+        wanted = keeping_directory(in_force.entries(), load(in_force).entries())
         after = {**in_force.entries(), **wanted} if part else wanted
         _require_sound(after)
         changes = changes_between(stored.entries, after)

@@ -14,7 +14,7 @@ from router.delivery.commit import Alert
 from router.delivery.feed import Feed
 from router.delivery.ownership import Ownership, Taken
 from router.delivery.shards import Owned
-from router.delivery.takeover import open_shards
+from router.delivery.takeover import OUT_OF_RANGE, open_shards, subject_of
 from router.events import TopicPartition
 from router.ledger import leases as lease_table
 from router.ledger.rows import Lease, shard_lease
@@ -93,10 +93,10 @@ class Holdings:
         if name in self.shards:
             self._stale[name] = self._out(name)
 
-    def fault(self, partition: TopicPartition) -> None:
-        """A shard's position is not on the bus: leave it alone until the next start."""
+    def fault(self, partition: TopicPartition, detail: str) -> None:
+        """A shard's position is not on the bus: leave it alone until the next start, with an alert."""
         for name in [name for name, owned in self.shards.items() if owned.topic_partition == partition]:
-            self._out(name)
+            self.alerts.append(Alert(OUT_OF_RANGE, subject_of(self._out(name).shard), detail))
             self._faulty.add(name)
 
     def forget_lost(self) -> None:
@@ -138,8 +138,9 @@ class Holdings:
         rest = {recipient: now + int(1e6 * longest) for recipient, longest in self._recipients.items()}
         capacity = max(FEWEST_LANES, LANES_A_RECIPIENT // self._partitions)
         opened = await open_shards(self._ledger, self._feed, list(self._taken.values()), rest, capacity=capacity)
-        for owned, fault in opened:
+        for owned, fault, mended in opened:
             name = owned.lease.name
+            self.alerts += mended
             del self._taken[name]
             if fault is not None:
                 self.alerts.append(fault)

@@ -31,15 +31,16 @@ from router.delivery.shards import Owned, fill
 from router.delivery.standing import Standing
 from router.delivery.tally import Tally
 from router.delivery.telling import tell_alerts, tell_dead_letters, tell_same_content
+from router.delivery.troubles import BUS_UNREACHABLE, DELIVERY_WAITS, LOOK_AROUND_FAILED, Troubles
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
 from router.events import ROUTER, Fetched, TopicPartition
+from router.ledger import alerts
 from router.ledger.local import LocalRecipient
 from router.ledger.rows import Order, Shard
 from router.ports import Bus, Clock, Ledger
 
 LOOK_EVERY: Final = 0.2  # orders and recipients' states
 IDLE: Final = 0.5
-OUTBOX_WAITS: Final = "outbox_waits"
 LEDGER_AWAY: Final = "ledger_unavailable"
 LEDGER_BACK: Final = "ledger_back"
 
@@ -101,11 +102,11 @@ class DeliveryService:
         self._outcomes: list[Outcome] = []
         self._pending: list[Outcome] = []
         self._alerts: list[Alert] = []
+        self._troubles = Troubles()
         self._ready_orders: list[tuple[Shard | None, Order]] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._astray = False  # the reader is not where the positions are
-        self._outbox_trouble = ""
         self._next_look = self._next_share = 0.0
 
     @property
@@ -168,8 +169,9 @@ class DeliveryService:
                 self._astray = False
             await self._holdings.settle()
             await fill(self._ledger, self.shards.values(), self._standing.is_shut)
+            self._troubles.over(DELIVERY_WAITS)
         except (LedgerError, BusError) as error:
-            self._alerts.append(Alert("delivery_waits", "delivery", str(error)))
+            self._troubles.met(DELIVERY_WAITS, str(error))
             await self._clock.sleep(LEDGER_PAUSE)
         for recipient in self.recipients.values():
             recipient.wake.set()
@@ -183,15 +185,17 @@ class DeliveryService:
         if 0 < len(self._outcomes) < self._settings.group_rows and self.dispatcher.calling:
             await self._clock.sleep(self._settings.linger)
         try:
-            return self._feed.take()
+            fetched = self._feed.take()
         except PositionOutOfRange as error:
-            subject = f"{error.partition.topic}/{error.partition.partition}"
-            self._alerts.append(Alert("position_out_of_range", subject, str(error)))
-            self._holdings.fault(error.partition)
+            self._holdings.fault(error.partition, str(error))
             self._astray = True
         except BusError as error:
-            self._alerts.append(Alert("bus_unreachable", "delivery", str(error)))
+            self._troubles.met(BUS_UNREACHABLE, str(error))
             await self._clock.sleep(IDLE)
+        else:
+            if fetched:
+                self._troubles.over(BUS_UNREACHABLE)
+            return fetched
         return {}
 
     async def _rest(self, fetch: asyncio.Task[Mapping[TopicPartition, Sequence[Fetched]]] | None) -> None:
@@ -240,7 +244,7 @@ class DeliveryService:
         for outcome in self._pending:
             self._standing.heed(outcome, group)
         group.orders, self._ready_orders = self._ready_orders, []
-        group.alerts += [*self._alerts, *self._holdings.alerts]
+        group.alerts += [*self._alerts, *self._troubles.told(), *self._holdings.alerts]
         self._alerts, self._holdings.alerts = [], []
         return group
 
@@ -296,20 +300,18 @@ class DeliveryService:
                 await self._feed.note(self.shards.values())
             await self._standing.read()
             self._ready_orders += await self._order_desk.ready(self.shards)
-            recovered, alerts = await self._holds.notice(self.recipients.values(), crowd_of(self.shards.values()))
-            self._alerts += alerts
-            self._heed_outbox()
+            recovered, changed = await self._holds.notice(self.recipients.values(), crowd_of(self.shards.values()))
+            self._alerts += changed
+            if not self._troubles.begun:
+                self._troubles.begin(await self._ledger.read(alerts.open_alerts))
+            self._troubles.outbox(self.outbox.trouble)
             for owned in self.shards.values():
                 if owned.lanes is not None and any(owned.shard.recipient == each.id for each in recovered):
                     owned.lanes.hasten(FAILURES_OF_AN_OUTAGE)
         except (LedgerError, BusError) as error:
-            self._alerts.append(Alert("look_around_failed", "delivery", str(error)))
-
-    def _heed_outbox(self) -> None:
-        """An outbox that cannot publish is told of once, and once when it can again."""
-        if self.outbox.trouble != self._outbox_trouble:
-            self._outbox_trouble = self.outbox.trouble
-            self._alerts.append(Alert(OUTBOX_WAITS, "outbox", self.outbox.trouble, raised=bool(self.outbox.trouble)))
+            self._troubles.met(LOOK_AROUND_FAILED, str(error))
+        else:
+            self._troubles.over(LOOK_AROUND_FAILED)
 
     def _dispatcher_of(self, owned: Owned) -> Dispatcher | LocalDispatcher:
         return self._local if self._local.serves(owned) else self.dispatcher

@@ -80,6 +80,14 @@ def tell(instance: Instance) -> tuple[Instance, list[Told]]:
     return instance, owed
 
 
+def freed(instance: Instance) -> tuple[Instance, list[Child]]:
+    """The children that were told to stop, of one that is not recalled any more, and the instance with none told."""
+    told = [child for child in instance.children if EVERYONE in child.told]
+    for child in told:
+        instance = _with(instance, child._replace(told=()))
+    return instance, told
+
+
 def replaced_for(instance: Instance, receiver: str, organ: str) -> Iterator[Replaced]:
     """The documents that ``organ``, reached through this document's ``receiver`` (itself, or one that forwarded to it),
     need not keep now that it has this one. None while this one is taken back itself.

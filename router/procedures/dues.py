@@ -28,6 +28,7 @@ SUPPLEMENT: Final = "supplement"
 EXTENSION: Final = "extension"
 SET: Final = frozenset({ACCEPTED, ONE_STOP, SUPPLEMENT, EXTENSION})
 TASK: Final = "task "
+RESULT_WAITS: Final = "result waits"  # to be taken: what is late stays late
 
 
 class PauseRule(StrEnum):
@@ -202,7 +203,7 @@ def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at
     if why == due.paused_why:
         return due
     since, reason = due.paused_since, due.paused_why
-    if since and at > since:
+    if since and at > since and not (reason == RESULT_WAITS and _over(instance)):
         due = replace(due, whole=_pushed(due.whole, clockwork.at(instance.dossier.agency), since, at, reason))
         for task in due.tasks:
             here = clockwork.at(instance.dossier.agency, definition.nodes[task.partition("[")[0]].role)
@@ -222,14 +223,18 @@ def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: in
 
 def pause_of(instance: Instance, definition: Definition) -> str:
     """Why the authority's clock stands still; empty while it runs."""
-    if instance.end_state or instance.status in TERMINAL:
+    if _over(instance):
         return ""
     if instance.status in PAUSED:
         return f"status {instance.status}"
     nodes = {token.node for token in instance.tokens}
     if instance.dossier.accepted_at and nodes and all(definition.nodes[n].clock != "authority" for n in nodes):
-        return ", ".join(sorted(nodes))
+        return RESULT_WAITS if instance.dossier.finished_at else ", ".join(sorted(nodes))
     return ""
+
+
+def _over(instance: Instance) -> bool:
+    return bool(instance.end_state) or instance.status in TERMINAL
 
 
 def _tasks(instance: Instance, definition: Definition) -> list[tuple[str, Node]]:

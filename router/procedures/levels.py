@@ -1,7 +1,8 @@
 """What the end of a dossier means for those that were opened for it at other levels. Pure.
 
 One that is refused or withdrawn has no use for its children any more: whatever their definitions say, they are asked to
-stop. The router stops none: each goes on until its own one-stop says so, and a person is told while it does.
+stop. The router stops none: each goes on until its own one-stop says so, and a person is told while it does. When a
+correction brings the dossier back, they are asked to go on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ def followed(definition: Definition, before: Instance, after: Instance, now: int
         return Followed(after)
     after, told = copies.tell(_closing(before, after))
     emissions = [signals.recall(after, child.key, organ, now) for child, organ in told]
+    if copies.EVERYONE in before.recalled and copies.EVERYONE not in after.recalled:
+        after, freed = copies.freed(after)
+        emissions += [signals.go_on(after, child.key, now) for child in freed]
     alerts: list[Alert] = []
     code, waited, waits = after.dossier.code, _to_be_stopped(before), _to_be_stopped(after)
     if waits and not waited:

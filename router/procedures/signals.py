@@ -18,7 +18,9 @@ from router.sdk.inbound import DOCUMENT_ID, DOSSIER_CODE
 COMPENSATION: Final = "procedure.compensation_requested"
 RECALL: Final = "procedure.recall_requested"
 TIMER_DUE: Final = "procedure.timer_due"
+GO_ON: Final = "go_on"  # the name of the word that takes a recall back
 STOP: Final = "Hồ sơ gốc đã bị rút hoặc không được tiếp nhận: đề nghị dừng xử lý hồ sơ liên thông này"
+RESUME: Final = "Hồ sơ gốc được giải quyết tiếp: đề nghị xử lý tiếp hồ sơ liên thông này"
 
 
 def key_of_document(document_id: str) -> str:
@@ -95,9 +97,23 @@ def recall(instance: Instance, key: str, organ: str, at: int) -> Emit:
     return Emit(RECALL, _signal(instance, "recall", at, organ), key=key)
 
 
+def go_on(instance: Instance, key: str, at: int) -> Emit:
+    """A recall of a dossier opened for this one is taken back."""
+    return Emit(RECALL, _signal(instance, GO_ON, at), key=key)
+
+
 def stop(instance: Instance, at: int) -> Emit:
     """The dossier that this one was opened for is over without a result: its agency is asked to stop it."""
-    words = _signal(instance, "recall", at) | {"kind": "notify", "text": STOP}
+    return _asked(instance, "recall", STOP, at)
+
+
+def resume(instance: Instance, at: int) -> Emit:
+    """The dossier that this one was opened for is worked on again: its agency is asked to go on."""
+    return _asked(instance, GO_ON, RESUME, at)
+
+
+def _asked(instance: Instance, name: str, text: str, at: int) -> Emit:
+    words = _signal(instance, name, at) | {"kind": "notify", "text": text}
     return Emit(COMPENSATION, words, addressed_to=instance.dossier.agency)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -42,6 +42,22 @@ class Relation(StrEnum):
     DISSOLVED = "dissolved"
 
 
+class Directory(NamedTuple):
+    """What the national directory of units says of an agency beside the rest; it is kept, and decides nothing here.
+
+    ``modified_at`` is an instant in UTC; ``is_agency`` is false for a unit within an agency; ``center`` is the code of
+    the centre through which the national document axis reaches it. None and empty: the directory does not say.
+    """
+
+    version: int | None = None
+    modified_at: datetime | None = None
+    is_agency: bool | None = None
+    center: str = ""
+
+
+UNSAID: Final = Directory()
+
+
 @dataclass(frozen=True, slots=True)
 class Agency:
     """An agency. ``serves`` names, by role, the recipient that works for it; without an entry its parent's does."""
@@ -54,6 +70,7 @@ class Agency:
     valid_to: date = date.max  # the first day on which it is no more
     serves: Mapping[str, str] = field(default_factory=dict)
     grace_until: date | None = None  # the first day on which its own recipient takes nothing more
+    directory: Directory = UNSAID
 
 
 @dataclass(frozen=True, slots=True)

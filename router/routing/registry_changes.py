@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
-from router.routing.agencies import Agency, Entry
+from router.routing.agencies import UNSAID, Agency, Entry
 
 
 class Kind(StrEnum):
@@ -25,6 +26,16 @@ class Change(NamedTuple):
     kind: Kind
     entry: Entry
     differences: tuple[str, ...] = ()
+
+
+def keeping_directory(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, Entry]:
+    """``after``, with what the national directory said where it says nothing of that: files need not repeat it."""
+    silent = {name: entry.agency for name, entry in after.items() if entry.agency.directory == UNSAID}
+    said = {name: before[name].agency.directory for name in silent if name in before}
+    return {
+        **after,
+        **{name: after[name]._replace(agency=replace(silent[name], directory=said[name])) for name in said},
+    }
 
 
 def changes_between(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Change]:
@@ -60,10 +71,22 @@ def told(entry: Entry) -> dict[str, str]:
         "valid_to": day(agency.valid_to),
         "grace_until": day(agency.grace_until or date.max),
         "serves": serves(agency),
+        **directory(agency),
         "codes": ", ".join(f"{c.value}{_between(c.valid_from, c.valid_to)}" for c in entry.codes),
         "successions": ", ".join(
             " ".join(filter(None, (s.relation, s.successor, day(s.on), s.discriminator))) for s in entry.successions
         ),
+    }
+
+
+def directory(agency: Agency) -> dict[str, str]:
+    """What the national directory says of an agency, as files have it."""
+    version, modified, is_agency, center = agency.directory
+    return {
+        "directory_version": "" if version is None else str(version),
+        "modified_at": modified.isoformat() if modified is not None else "",
+        "is_agency": "" if is_agency is None else str(is_agency).lower(),
+        "center_code": center,
     }
 
 

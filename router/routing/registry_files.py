@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,8 +20,8 @@ from unicodedata import normalize
 
 from router.errors import ConfigError
 from router.refusals import refused
-from router.routing.agencies import Agency, Code, Registry, Relation, Succession, shared_code
-from router.routing.registry_changes import day, serves
+from router.routing.agencies import Agency, Code, Directory, Registry, Relation, Succession, shared_code
+from router.routing.registry_changes import day, directory, serves
 from router.text_file import decoded, unreadable
 
 AGENCIES, CODES, SUCCESSIONS = "agencies.csv", "codes.csv", "successions.csv"
@@ -29,7 +29,20 @@ KIND: Final = "CSV"
 FILES: Final = (AGENCIES, CODES, SUCCESSIONS)
 #: Columns by file; those with a star may be left out.
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    AGENCIES: ("id", "name", "level", "parent", "valid_from", "valid_to", "serves", "grace_until*"),
+    AGENCIES: (
+        "id",
+        "name",
+        "level",
+        "parent",
+        "valid_from",
+        "valid_to",
+        "serves",
+        "grace_until*",
+        "directory_version*",
+        "modified_at*",
+        "is_agency*",
+        "center_code*",
+    ),
     CODES: ("code", "agency", "valid_from", "valid_to"),
     SUCCESSIONS: ("agency", "relation", "successor", "on", "discriminator"),
 }
@@ -67,7 +80,8 @@ def write_registry(folder: Path, registry: Registry) -> None:
 def _cells(agency: Agency) -> tuple[str, ...]:
     name = " ".join(agency.name.splitlines())
     days = day(agency.valid_from), day(agency.valid_to)
-    return agency.id, name, agency.level, agency.parent, *days, serves(agency), day(agency.grace_until or date.max)
+    works, grace = serves(agency), day(agency.grace_until or date.max)
+    return agency.id, name, agency.level, agency.parent, *days, works, grace, *directory(agency).values()
 
 
 def _load(folder: Traversable, elsewhere: Collection[str] = ()) -> Registry:
@@ -115,6 +129,16 @@ class _Row:
             return date.fromisoformat(value) if value else default
         except ValueError:
             raise self.refused(column, "no_date", found=value) from None
+
+    def instant(self, column: str) -> datetime | None:
+        value = self.text(column, required=False)
+        try:
+            found = datetime.fromisoformat(value) if value else None
+            if found is not None and found.tzinfo is None:
+                raise ValueError(value)  # of which zone, only its writer knows
+            return found if found is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise self.refused(column, "no_instant", found=value) from None
 
     def reference(self, column: str, known: Collection[str]) -> str:
         value = self.text(column)
@@ -194,12 +218,27 @@ def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
         valid_to=row.day("valid_to", date.max),
         serves=works,
         grace_until=row.day("grace_until", date.max) if row.text("grace_until", required=False) else None,
+        directory=_directory(row),
     )
     if agency.valid_to <= agency.valid_from:
         raise row.refused("valid_to", "not_after", found=agency.valid_to, start=agency.valid_from)
     if agency.grace_until is not None and agency.grace_until < agency.valid_to:
         raise row.refused("grace_until", "grace", end=day(agency.valid_to))
     return agency
+
+
+def _directory(row: _Row) -> Directory:
+    version, is_agency = row.text("directory_version", required=False), row.text("is_agency", required=False)
+    if version and not version.isdecimal():
+        raise row.refused("directory_version", "no_number", found=version)
+    if is_agency not in ("", "true", "false"):
+        raise row.refused("is_agency", "no_truth", form="true | false", found=is_agency)
+    return Directory(
+        int(version) if version else None,
+        row.instant("modified_at"),
+        is_agency == "true" if is_agency else None,
+        row.text("center_code", required=False),
+    )
 
 
 def _code(row: _Row, known: Mapping[str, int]) -> Code:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from router.routing.agencies import Agency, Code, Entry, Grammar, Relation, Succession, grammar_of
+from router.routing.agencies import Agency, Code, Directory, Entry, Grammar, Relation, Succession, grammar_of
 from router.sdk.records import reference
 from router.sdk.records.reference import AgencyCode, AgencyRelation, AgencyService, AgencyStatus, AgencySuccession
 
@@ -54,6 +54,10 @@ def record_of(entry: Entry, *, deleted: bool = False) -> reference.Agency:
             )
             for one in entry.successions
         ),
+        directory_version=agency.directory.version,
+        modified_at=agency.directory.modified_at,
+        is_agency=agency.directory.is_agency,
+        center_code=agency.directory.center or None,
     )
 
 
@@ -72,6 +76,7 @@ def entry_of(record: reference.Agency) -> Entry:
         valid_to=record.valid_to or date.max,
         serves={one.role: one.recipient for one in record.serves},
         grace_until=record.grace_until,
+        directory=Directory(record.directory_version, record.modified_at, record.is_agency, record.center_code or ""),
     )
     if agency.grace_until is not None and agency.grace_until < agency.valid_to:
         raise ValueError("grace_until is before valid_to")

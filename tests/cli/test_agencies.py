@@ -160,7 +160,7 @@ def test_a_part_is_added_to_what_is_in_force(lgsp: Lgsp, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("file", "row", "said"),
     [
-        ("agencies.csv", "x,,commune,,,,,\n", "agencies.csv: line 36, column name: is empty"),
+        ("agencies.csv", "x,,commune,,,,,,,,,\n", "agencies.csv: line 36, column name: is empty"),
         ("codes.csv", "H53,vpcp,,\n", "column code: 'H53' is a code of tay-ninh then (line"),
         ("successions.csv", "tay-ninh,renamed,long-an,2026-01-01,\n", "goes in a circle: "),
     ],

@@ -177,7 +177,7 @@ async def test_an_outbox_that_cannot_publish_is_told_of_and_so_is_its_end(tmp_pa
         (alert,) = await place.operations.alerts()
         assert (alert.name, alert.detail) == ("outbox_waits", "no broker")
         away[0] = False
-        await place.until(lambda: not place.service.outbox.trouble and not place.service._outbox_trouble)
+        await place.until(lambda: not place.service.outbox.trouble)
         async with asyncio.timeout(10):
             while await place.operations.alerts():
                 await place.service._clock.sleep(0.01)

@@ -53,8 +53,8 @@ def test_a_dossier_that_names_its_parent_tells_it_when_it_opens_and_ends() -> No
     assert (story.instance.parent, story.nodes) == (key_of_dossier(COMMUNE), {"decision"})
     story.status(9)
     story.status(10)
-    told = [(emit.type, emit.record["name"], emit.record["organ_id"]) for emit in story.emitted]
-    assert told == [(CHILD_OPENED, "opened", "H39.05"), (CHILD_ENDED, "returned", None)]
+    said = [(emit.type, emit.record["name"], emit.record["organ_id"]) for emit in story.emitted]
+    assert said == [(CHILD_OPENED, "opened", "H39.05"), (CHILD_ENDED, "returned", None)]
     assert {emit.key for emit in story.emitted} == {key_of_dossier(COMMUNE)}
 
 
@@ -206,6 +206,48 @@ def test_after_a_correction_new_children_live() -> None:
     story.event("dossier.corrected", status=4, corrects=True, code=COMMUNE)
     says(story, CHILD_OPENED)
     assert (story.instance.recalled, story.emissions(RECALL)) == ((), [])
+
+
+def test_a_correction_asks_the_children_to_go_on_and_a_second_refusal_to_stop_again() -> None:
+    story = Story("any_dossier")
+    story.status(1)
+    says(story, CHILD_OPENED)
+    story.status(7)
+    story.event("dossier.corrected", status=4, corrects=True, code=COMMUNE)
+    assert told(story) == [(CHILD, "recall"), (CHILD, "go_on")]
+    story.status(7)
+    assert told(story) == [(CHILD, "recall"), (CHILD, "go_on"), (CHILD, "recall")]
+
+
+def told(story: Story) -> list[tuple[str, str]]:
+    return [(emit.key, emit.record["name"]) for emit in story.emissions(RECALL)]
+
+
+def frees(child: Story) -> Verdict:
+    return child.event(RECALL, related="x", name="go_on", stated_at=child.now)
+
+
+def test_a_child_whose_recall_is_taken_back_asks_its_agency_to_go_on_and_its_children_as_well() -> None:
+    child = recalled("any_dossier")
+    below = key_of_dossier("G09-250820-0001")
+    says(child, CHILD_OPENED, child=below)
+    child.status(8, code=PROVINCE, agency="H39.05")
+    assert frees(child) is Verdict.APPLIED
+    asked = child.emissions("procedure.compensation_requested")
+    assert [(emit.addressed_to, emit.record["name"]) for emit in asked] == [("H39.05", "recall"), ("H39.05", "go_on")]
+    assert told(child) == [(below, "recall"), (below, "go_on")]
+    child.status(4, code=PROVINCE)
+    assert [alert.raised for alert in child.alerts if alert.name == PARENT_CLOSED] == [True, False]
+    assert frees(child) is Verdict.NOTED
+
+
+@pytest.mark.parametrize("ending", [[7], [9, 10]])
+def test_a_child_that_is_over_is_not_asked_to_go_on(ending: list[int]) -> None:
+    child = recalled("any_dossier")
+    for status in ending:
+        child.status(status, code=PROVINCE)
+    frees(child)
+    assert [emit.record["name"] for emit in child.emissions("procedure.compensation_requested")] == ["recall"]
 
 
 def test_what_a_recall_has_ended_counts_as_closed() -> None:

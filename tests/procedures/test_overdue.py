@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from router.procedures.dues import day_of, due_at, local, micros
 from router.sdk.dates import VIETNAM
 from tests.procedures.story import START, Story
-from tests.procedures.test_land_transfer import accepted, noticed
+from tests.procedures.test_land_transfer import accepted, noticed, paid
 
 
 def overdue() -> Story:
@@ -122,3 +122,29 @@ def test_an_apology_that_names_an_earlier_date_moves_nothing_and_is_flagged() ->
     story.event("dossier.apology_sent", sent_at=story.now, new_due_date="2025-08-01")
     assert story.log[-1].flags == ("no_later_date",)
     assert local(due_at(story.instance.due.whole)) == datetime(2025, 8, 5, 8, tzinfo=VIETNAM)
+
+
+def finished_late() -> Story:
+    """Due on Tuesday 12 August at four; the result is ready on Wednesday morning."""
+    story = paid()
+    story.status(4, due_at=micros(datetime(2025, 8, 12, 16, tzinfo=VIETNAM)))
+    story.event("land.finished", end_state="0", at=datetime(2025, 8, 13, 8, tzinfo=VIETNAM))
+    story.status(9)
+    return story
+
+
+def test_a_late_result_stays_late_however_long_it_waits_to_be_taken() -> None:
+    story = finished_late()
+    before = story.instance.due.whole
+    story.later(days=7)
+    story.status(10)
+    assert story.instance.end_state == "returned"
+    assert story.instance.due.whole == before
+    assert day_of(story.instance.dossier.finished_at) == date(2025, 8, 13)
+
+
+def test_the_days_a_result_waited_are_given_back_when_it_has_to_be_made_again() -> None:
+    story = finished_late()
+    story.later(days=7)
+    story.event("land.result_disputed", message="L14")
+    assert day_of(due_at(story.instance.due.whole)) == date(2025, 8, 19)

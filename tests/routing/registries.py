@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
-from router.routing.agencies import Agency, Code, Entry, Relation, Succession
+from router.routing.agencies import UNSAID, Agency, Code, Directory, Entry, Relation, Succession
 
 IDS = [f"co-quan-{n}" for n in range(5)]
 NAMES = ["UBND xã Đức Hòa", 'Sở "Nông nghiệp", Môi trường', "Chi cục Thuế khu vực; Tân An", "Ấp ộ ữ"]
 SERVES: list[dict[str, str]] = [{}, {"one_stop": "one-stop-h39"}, {"one_stop": "a", "tax": "tax-h53"}]
+SAID = [UNSAID, Directory(7, datetime(2025, 7, 1, 1, 30, 0, 5, tzinfo=UTC), False, "000.00.00.H39")]
 START, END, GRACE = date(2020, 2, 29), date(2025, 7, 1), date(2025, 8, 1)
 
 
@@ -27,15 +29,14 @@ def entry(own: str, others: list[str]) -> st.SearchStrategy[Entry]:
     ends = [(), split, (Succession(own, Relation.DISSOLVED, "", END),)]
     codes = [(), (Code(f"{own}.1", own), Code("000.00.16." + own, own, START, END))]
 
-    def made(name: str, parent: str, start: date, serves: dict[str, str], grace: date | None, *rest: object) -> Entry:
-        code, succession, ended = rest
-        agency = Agency(
-            own, name, "commune", parent, start, END if ended else date.max, serves, grace if ended else None
-        )
-        return Entry(agency, code, succession)  # type: ignore[arg-type]
+    def made(name: str, parent: str, start: date, serves: dict[str, str], grace: date | None, *rest: Any) -> Entry:
+        code, succession, said, ended = rest
+        end, grace = (END, grace) if ended else (date.max, None)
+        agency = Agency(own, name, "commune", parent, start, end, serves, grace, said)
+        return Entry(agency, code, succession)
 
     one = st.sampled_from
     return st.builds(
         made, one(NAMES), one(["", *others]), one([date.min, START]), one(SERVES), one([None, GRACE]),
-        one(codes), one(ends), st.booleans(),
+        one(codes), one(ends), one(SAID), st.booleans(),
     )  # fmt: skip

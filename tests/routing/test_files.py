@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from unicodedata import normalize
 
 import pytest
 
 from router.errors import ConfigError
-from router.routing.agencies import Registry
+from router.routing.agencies import Directory, Registry
 from router.routing.lint import check
 from router.routing.registry_files import load_registry, shipped_registry, write_registry
+from router.routing.registry_records import entry_of, record_of
 from router.routing.rules_file import load_rules, parse_rules, shipped_rules
 from router.routing.table import Match, Routes, Rule
 from schemas.catalogue import EVENT_TYPES
@@ -77,6 +78,38 @@ def test_a_grace_ends_no_earlier_than_its_agency(tmp_path):
     (tmp_path / "agencies.csv").write_text(columns + "p,Tỉnh,province,,,2025-07-01,2025-06-01,\n", "utf-8")
     with pytest.raises(ConfigError, match=r"line 2, column grace_until.*2025-07-01.*or later"):
         load_registry(tmp_path)
+
+
+DIRECTORY = "directory_version,modified_at,is_agency,center_code"
+
+
+def test_what_the_national_directory_says_of_an_agency_is_read_and_written(tmp_path):
+    columns = f"id,name,level,parent,valid_from,valid_to,serves,{DIRECTORY}\n"
+    line = "p,Tỉnh,province,,,,,1734,2025-07-01T08:30:00+07:00,true,000.00.00.H39\n"
+    (folder_of(tmp_path) / "agencies.csv").write_text(columns + line, "utf-8")
+    registry = load_registry(tmp_path)
+    said = Directory(1734, datetime(2025, 7, 1, 1, 30, tzinfo=UTC), True, "000.00.00.H39")
+    assert registry.agencies["p"].directory == said
+    write_registry(tmp_path / "again", registry)
+    assert load_registry(tmp_path / "again").entries() == registry.entries()
+    assert entry_of(record_of(registry.entries()["p"])) == registry.entries()["p"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "said"),
+    [
+        ("v7,,,", "directory_version", "digits"),
+        (",2025-07-01T08:30:00,,", "modified_at", "+07:00"),
+        (",yesterday,,", "modified_at", "is no instant"),
+        (",,yes,", "is_agency", "true | false"),
+    ],
+)
+def test_a_wrong_word_of_the_directory_is_named(tmp_path, cells, column, said):
+    text = f"id,name,level,parent,valid_from,valid_to,serves,{DIRECTORY}\np,Tỉnh,province,,,,,{cells}\n"
+    (folder_of(tmp_path) / "agencies.csv").write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=column) as refused:
+        load_registry(tmp_path)
+    assert said in str(refused.value)
 
 
 def test_a_file_as_excel_writes_it_with_letters_taken_apart_is_read(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from router.codec import Codec, PackagedSchemas
-from router.routing.agencies import Agency, Code, Entry, Registry, Relation, Succession
-from router.routing.registry_changes import Kind, changes_between
+from router.routing.agencies import Agency, Code, Directory, Entry, Registry, Relation, Succession
+from router.routing.registry_changes import Kind, changes_between, keeping_directory
 from router.routing.registry_files import load_registry, write_registry
 from router.routing.registry_records import entry_of, record_of
 from router.sdk.records import reference
@@ -50,6 +50,16 @@ def test_a_change_says_what_differs_with_its_letters():
         "name: Sở Tài nguyên và Môi trường → Sở Nông nghiệp và Môi trường",
         "codes: H39.16 → H39.16, H39.17",
     )
+
+
+def test_what_the_directory_said_stays_where_files_do_not_say_it():
+    said = Directory(7, None, True, "000.00.00.H39")
+    known = {"so": Entry(Agency("so", "Sở", "department", directory=said))}
+    plain = {"so": Entry(Agency("so", "Sở", "department")), "xa": Entry(Agency("xa", "Xã", "commune"))}
+    assert changes_between(known, keeping_directory(known, plain)) == changes_between({}, {"xa": plain["xa"]})
+    newer = {"so": Entry(Agency("so", "Sở", "department", directory=Directory(8)))}
+    (change,) = changes_between(known, keeping_directory(known, newer))
+    assert "directory_version: 7 → 8" in change.differences
 
 
 @given(entries())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from router.ledger.registry import LEASE
 from router.ledger.rows import Lease, Order, Verb
 from router.ledger.tables import audit as audit_table
 from router.ports import Bus, Ledger, TopicSpec
-from router.routing.agencies import Agency, Code, Entry
+from router.routing.agencies import Agency, Code, Directory, Entry
 from router.routing.live_routes import StoredRegistry
 from router.routing.registry_feed import HALTED, REFUSED, RegistryFeed
 from router.routing.registry_records import record_of
@@ -122,7 +123,9 @@ async def test_what_a_national_directory_says_beside_is_kept_with_the_change(pla
     (stored,) = await place.ledger.read(lambda conn: registry.changed_since(conn, 0, 10))
     kept = reference.Agency.model_validate(stored.record)
     assert {name: getattr(kept, name) for name in said} == said
-    assert (await StoredRegistry(place.ledger).look()).entries() == {"so": SO}
+    directory = Directory(41, said["modified_at"], True, "H53")
+    entry = SO._replace(agency=replace(SO.agency, directory=directory))
+    assert (await StoredRegistry(place.ledger).look()).entries() == {"so": entry}
 
 
 async def test_an_order_goes_out_over_the_topic_before_it_is_in_the_registry_and_is_audited(place):
