@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from router.assembly import topics_of
-from router.errors import ConfigError
 from router.events import AGENCY_TOPIC, TopicPartition, topic_of
 from router.ledger import installation, registry, store
 from router.ports import Bus, Ledger
+from router.refusals import refused
 from router.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ async def admit(settings: Settings, bus: Bus, ledger: Ledger, recipients: Sequen
     for spec in topics_of(settings):
         state = described.get(spec.name)
         if state is None:
-            raise ConfigError(f"topic {spec.name} does not exist", key="bus", expected="`lgsp topics create`")
+            raise refused("no_topic", key="bus", topic=spec.name)
         if state.partitions != partitions:
-            raise ConfigError(
-                f"topic {spec.name} has {state.partitions} partitions", key="bus.partitions", expected=str(partitions)
+            raise refused(
+                "topic_partitions", key="bus.partitions", form=str(partitions), topic=spec.name, found=state.partitions
             )
     await _require_whole(bus, ledger, described)
 
@@ -54,8 +54,4 @@ async def _require_whole(bus: Bus, ledger: Ledger, existing: Collection[str]) ->
         await reader.close()
     beyond = [f"{one.topic}/{one.partition}" for one in latest if at[one] > latest[one]]
     if beyond:
-        raise ConfigError(
-            f"the ledger has accepted more of {', '.join(sorted(beyond))} than the bus holds",
-            key="bus.url",
-            expected="bus and ledger of the same installation, the bus not older than the ledger",
-        )
+        raise refused("bus_older", key="bus.url", found=", ".join(sorted(beyond)))

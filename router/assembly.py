@@ -14,7 +14,6 @@ from router.codec import Codec, PackagedSchemas
 from router.delivery.calls import Kit, Log
 from router.delivery.emissions import REPLY_TYPE
 from router.delivery.ownership import DELIVERY, INGRESS, Ownership
-from router.errors import ConfigError
 from router.events import AGENCY_TOPIC, DEAD_LETTER_TOPIC, INPUT_TOPICS, ROUTER, topic_of
 from router.ledger.engine import open_ledger
 from router.lock import DirectoryLock
@@ -27,6 +26,7 @@ from router.procedures.library import Library
 from router.procedures.office import Place
 from router.procedures.recipient import PROCEDURES, Procedures
 from router.recipients import build_recipients
+from router.refusals import refused
 from router.replay.today import TodaysView
 from router.routing.agencies import Active, Code, Registry
 from router.routing.live_routes import LiveRoutes, StoredRegistry
@@ -263,5 +263,8 @@ def data_directory(settings: Settings) -> Path:
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(error.strerror or "cannot be made", key="data", expected="a writable directory") from error
+        found = error.strerror or "cannot be made"
+        raise refused(
+            "not_usable", key="data", form="a writable directory", form_vi="một thư mục ghi được", found=found
+        ) from error
     return settings.data

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from router.errors import ConfigError
 from router.events import INPUT_TOPICS, ROUTER, TopicPartition, partition_of, topic_of
 from router.ledger import growth as table
 from router.ledger import leases, store
 from router.ledger.installation import require_partitions
 from router.ports import Bus, Clock, Ledger
+from router.refusals import refused
 from router.routing.hop import GROUP
 
 JOIN_PATIENCE: Final = 30.0
@@ -42,7 +42,7 @@ class Growth:
     async def grow(self, before: int, after: int, progress: Callable[[str], None]) -> None:
         """From ``before`` partitions to ``after``. Raises ``ConfigError`` naming what is not drained yet."""
         if after <= before:
-            raise ConfigError(f"the installation has {before} partitions", key="partitions", expected=f"> {before}")
+            raise refused("partitions", key="partitions", form=f"> {before}", found=before)
         await self._ledger.write(lambda conn: require_partitions(conn, before))
         await self._stopped()
         await self._drained()
@@ -80,7 +80,7 @@ class Growth:
         again = await self._ledger.read(leases.processes)
         alive = [name for name, row in again.items() if name not in seen or seen[name].beat != row.beat]
         if alive:
-            raise ConfigError(f"{len(alive)} processes are running", key="partitions", expected="all processes stopped")
+            raise refused("running", key="partitions", found=len(alive))
 
     async def _drained(self) -> None:
         left = [
@@ -92,7 +92,7 @@ class Growth:
         left += await self._unrouted()
         left += await self._unaccepted()
         if left:
-            raise ConfigError("not drained: " + "; ".join(left), key="partitions", expected="nothing under way")
+            raise refused("not_drained", key="partitions", found="; ".join(left))
 
     async def _unrouted(self) -> list[str]:
         membership = await self._bus.subscribe(GROUP, INPUT_TOPICS, _Quiet())

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from router.errors import ConfigError
+from router.refusals import refused
 
 _WORDS: Final = {
     404: ("Không có địa chỉ này", "there is no such address"),
@@ -41,7 +41,10 @@ class HttpServer:
             listening.listen()  # from here on a caller waits instead of being refused
         except OSError as error:
             listening.close()
-            raise ConfigError(error.strerror or "cannot listen", key=self._key, expected="a free port") from error
+            found = error.strerror or "cannot listen"
+            raise refused(
+                "not_usable", key=self._key, form="a free port", form_vi="một cổng còn trống", found=found
+            ) from error
         self.url = f"http://{self._host}:{listening.getsockname()[1]}"
         config = uvicorn.Config(
             Starlette(routes=list(routes), exception_handlers={HTTPException: _told}),

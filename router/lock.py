@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from router.errors import ConfigError
+from router.refusals import refused
 
 
 class DirectoryLock:
@@ -34,9 +34,7 @@ class DirectoryLock:
         """Take the lock. Raises ``ConfigError`` that names the process that has it."""
         if not self.try_take():
             holder = self._path.read_text("utf-8") or "unknown"
-            raise ConfigError(
-                f"process {holder} works in this data directory already", key="data", expected="one process at a time"
-            )
+            raise refused("directory_taken", key="data", holder=holder)
 
     def release(self) -> None:
         """Let go."""

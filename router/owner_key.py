@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from router.errors import ConfigError
 from router.ports import Ids
+from router.refusals import refused
 from router.settings import Settings
 
 NAME: Final = "owner.key"
@@ -32,11 +32,12 @@ def owner_key(settings: Settings) -> bytes:
     try:
         key = path.read_bytes().strip()
     except OSError as error:
-        raise ConfigError(
-            error.strerror or "cannot be read", file=str(path), key="identity.key_file", expected="`lgsp owner-key`"
+        found = error.strerror or "cannot be read"
+        raise refused(
+            "not_usable", file=str(path), key="identity.key_file", form="`lgsp owner-key`", found=found
         ) from None
     if len(key) < 8:
-        raise ConfigError("too short", file=str(path), key="identity.key_file", expected="`lgsp owner-key`")
+        raise refused("short_key", file=str(path), key="identity.key_file")
     return key
 
 
@@ -49,6 +50,7 @@ def make_owner_key(path: Path, ids: Ids) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise ConfigError(
-            error.strerror or "cannot be made", file=str(path), key="identity.key_file", expected="a file not there yet"
-        ) from None
+        raise refused(
+            "not_usable", file=str(path), key="identity.key_file", found=error.strerror or "cannot be made",
+            form="a file not there yet", form_vi="một tệp chưa có",
+        ) from None  # fmt: skip

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 from router.configuration import config_error
 from router.delivery.calls import Recipient
 from router.delivery.opening import Opening
-from router.errors import ConfigError
 from router.ports import Clock, Ids, ObjectStore
 from router.procedures.calendar import load_calendar
+from router.refusals import refused
 from router.sdk.connector import Connector, Context
 from router.sdk.manifest import NEVER, Hours, Manifest, Operation, Retry
 from router.settings import OperationSection, RecipientSection, Settings
@@ -61,12 +61,8 @@ def _recipient(
     entry = kinds.get(section.connector)
     key = f"recipients.{name}"
     if entry is None:
-        raise ConfigError(
-            f"unknown connector {section.connector!r}",
-            file=file,
-            key=f"{key}.connector",
-            expected=" | ".join(sorted(kinds)),
-        )
+        one_of = " | ".join(sorted(kinds))
+        raise refused("no_connector", file=file, key=f"{key}.connector", form=one_of, found=section.connector)
     kind: type[Connector[Any]] = entry.load()
     try:
         config = kind.config_model.model_validate(section.config)
@@ -106,9 +102,8 @@ def adjusted(manifest: Manifest, section: RecipientSection, file: str, key: str)
     changes: dict[str, object] = {}
     known = {operation.name for operation in manifest.operations}
     if unknown := sorted(section.operations.keys() - known):
-        raise ConfigError(
-            f"no operation {unknown[0]!r}", file=file, key=f"{key}.operations", expected=" | ".join(sorted(known))
-        )
+        one_of = " | ".join(sorted(known))
+        raise refused("no_operation", file=file, key=f"{key}.operations", form=one_of, found=unknown[0])
     if section.hours is not None:
         changes["hours"] = _validated(Hours, section.hours, file, f"{key}.hours")
     if section.retry or section.operations or section.timeout is not None:
@@ -128,9 +123,7 @@ def _operation(manifest: Manifest, operation: Operation, section: RecipientSecti
     at = f"{key}.operations.{operation.name}.retry" if own.retry else f"{key}.retry"
     retry = _validated(Retry, {**manifest.retry_of(operation).model_dump(), **wide, **own.retry}, file, at)
     if operation.moves_money and retry.maximal_age is not None:
-        raise ConfigError(
-            "payments never expire without a person", file=file, key=f"{at}.maximal_age", expected=f'"{NEVER}"'
-        )
+        raise refused("payments_wait", file=file, key=f"{at}.maximal_age", form=f'"{NEVER}"')
     return operation.model_copy(update={"timeout": timeout, "retry": retry})
 
 

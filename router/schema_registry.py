@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from router.codec import fingerprint_of, name_of
-from router.errors import ConfigError, RouterError
+from router.errors import RouterError
+from router.refusals import refused
 from router.sdk import Failure
 from router.sdk.http import Answer, Http
 from schemas.catalogue import current_schemas, released_schemas
@@ -50,7 +51,7 @@ class SchemaRegistry:
         except Failure as failure:
             raise RegistryFailed(f"the schema registry cannot be asked: {failure}") from None
         if answer.status in (401, 403):
-            raise ConfigError("the schema registry refuses the credentials", key="--user, --password-file")
+            raise refused("no_credentials", key="--user, --password-file")
         return answer
 
 

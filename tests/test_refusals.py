@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import router
 from router.cli.main import app
 from router.configuration import load_settings
 from router.errors import ConfigError
@@ -159,3 +160,12 @@ def test_days_off_are_still_read_as_they_are_written(tmp_path: Path) -> None:
     file = tmp_path / CALENDAR
     file.write_text("jurisdiction: x\ndays:\n- {day: 2026-01-02, kind: off, why: hoán đổi}\n", "utf-8")
     assert not load_calendar("x", file).is_working_day(date(2026, 1, 2))
+
+
+def test_nothing_is_refused_in_one_language_only() -> None:
+    """All words stand in one table, which has both; ``errors`` defines the refusal, ``cli/procedures`` prints one."""
+    root = Path(router.__file__).parent
+    allowed = {"refusals.py", "errors.py", "cli/procedures.py"}
+    raising = {str(file.relative_to(root)) for file in root.rglob("*.py") if " ConfigError(" in file.read_text("utf-8")}
+    assert raising <= allowed
+    assert all(words.en and words.vi and bool(words.form) == bool(words.form_vi) for words in PROBLEMS.values())

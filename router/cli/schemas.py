@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from router.cli import output
 from router.cli.session import REFUSED, run
 from router.codec import fingerprint_of, name_of
-from router.errors import ConfigError
+from router.refusals import refused
 from schemas.catalogue import current_schemas, released_schemas
 
 app = typer.Typer(help="Avro schemas of this release and of those before it.", no_args_is_help=True)
@@ -61,8 +61,11 @@ async def _ids(
     try:
         config = HttpConfig(base_url=url, ca_file=str(ca_file) if ca_file else None)
     except (ValidationError, OSError, ValueError):
-        expected = "http(s)://host[:port][/path] without user and password, and a readable PEM file"
-        raise ConfigError("cannot be used", key="--registry, --ca-file", expected=expected) from None
+        raise refused(
+            "unusable", key="--registry, --ca-file",
+            form="http(s)://host[:port][/path] without user and password, and a readable PEM file",
+            form_vi="http(s)://máy[:cổng][/đường-dẫn] không kèm tài khoản, và một tệp PEM đọc được",
+        ) from None  # fmt: skip
     http = Http(config)
     await http.open()
     try:
@@ -77,5 +80,5 @@ def _credentials(user: str, password_file: Path | None) -> dict[str, str]:
     try:
         password = password_file.read_text("utf-8").strip() if password_file else ""
     except (OSError, UnicodeDecodeError):
-        raise ConfigError("cannot be read", key="--password-file", expected="a readable text file") from None
+        raise refused("unreadable", key="--password-file", kind="text", found=str(password_file)) from None
     return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}

@@ -25,11 +25,11 @@ from router.cli.session import (
 )
 from router.clock import SystemClock, SystemIds
 from router.doctor import examine
-from router.errors import ConfigError
 from router.growth import Growth
 from router.ledger.migrate import migrate_ledger
 from router.masking import mask_value
 from router.owner_key import key_file, make_owner_key
+from router.refusals import refused
 from router.runtime import quiet_collector, run_loop
 from router.settings import Settings
 
@@ -68,7 +68,7 @@ def make_key(config: ConfigOption = None) -> None:
         settings = settings_of(config)
         path = key_file(settings)
         if path is None:
-            raise ConfigError("no file is named", key="identity.key_file", expected="the path of the key to make")
+            raise refused("no_key_file", key="identity.key_file")
         make_owner_key(path, SystemIds())
     print(f"made {path}")
 

@@ -37,6 +37,7 @@ from router.placing import Placing
 from router.ports import Clock, Ledger
 from router.procedures.library import Library
 from router.procedures.recipient import PROCEDURES
+from router.refusals import refused
 from router.replay.desk import ReplayDesk
 from router.replay.edits import checked
 from router.replay.planner import Planner
@@ -122,9 +123,7 @@ def user() -> str:
 async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, Clock]]:
     """The installation's ledger for the time of a command. Raises ``ConfigError`` where there is none."""
     if not has_ledger(settings):
-        raise ConfigError(
-            f"there is no ledger in {settings.data}", key="data", expected="a directory that `lgsp run` uses"
-        )
+        raise refused("directory_empty", key="data", found=settings.data)
     clock = SystemClock()
     ledger = build_ledger(settings, clock)
     await ledger.open()

@@ -15,13 +15,13 @@ from router.cli.session import ConfigOption, ReasonOption, WhoOption, opened, ru
 from router.clock import SystemClock, SystemIds
 from router.delivery.accept import identity_of
 from router.delivery.single import single_handed
-from router.errors import ConfigError
 from router.events import TopicPartition, topic_of
 from router.ledger import purge as purging
 from router.ledger import store
 from router.lock import DirectoryLock
 from router.owner_key import NAME as OWNER_KEY
 from router.ports import Ledger
+from router.refusals import refused
 from router.settings import Settings
 
 app = typer.Typer()
@@ -61,7 +61,7 @@ def restore_backup(source: Path, config: ConfigOption = None) -> None:
         lock.take()
         try:
             if has_ledger(settings):
-                raise ConfigError(f"{settings.data} holds a ledger already", key="data", expected="an empty directory")
+                raise refused("directory_full", key="data", found=settings.data)
             for name in (*COPIED, OWNER_KEY):
                 if (source / name).exists():
                     shutil.copy2(source / name, settings.data / name)
@@ -114,7 +114,7 @@ def purge(
 
 def _embedded(settings: Settings) -> Settings:
     if not settings.embedded:
-        raise ConfigError("only the embedded runtime is copied like this", key="bus.url", expected="embedded")
+        raise refused("other_runtime", key="bus.url")
     return settings
 
 
@@ -122,14 +122,17 @@ def _new_folder(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        raise ConfigError(error.strerror or "cannot be made", file=str(path), expected="a new folder") from None
+        found = error.strerror or "cannot be made"
+        raise refused(
+            "not_usable", file=str(path), form="a new folder", form_vi="một thư mục mới", found=found
+        ) from None
 
 
 def _sources(folder: Path) -> None:
     """Refuse a folder that lacks what is to be copied, before anything is made."""
     missing = [name for name in COPIED if not (folder / name).is_file()]
     if missing:
-        raise ConfigError(f"holds no {' and no '.join(missing)}", file=str(folder), expected="the folder of a ledger")
+        raise refused("no_copies", file=str(folder), found=", ".join(missing))
 
 
 async def _purge_log(bus: EmbeddedBus, ledger: Ledger, clock: SystemClock) -> int:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from router.errors import ConfigError
 from router.ledger.sqlite import SqliteLedger
 from router.ports import Clock
+from router.refusals import refused
 
 if TYPE_CHECKING:
     from router.ports import Ledger
@@ -23,15 +23,14 @@ def open_ledger(url: str, clock: Clock, *, password: str | None = None, lease_se
 
     Raises ``ConfigError`` for any other form; the text never holds the URL, which may hold a password.
     """
-    expected = "sqlite:///… or postgresql://…"
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise ConfigError("not a URL", key="ledger.url", expected=expected) from None
+        raise refused("no_url", key="ledger.url") from None
     if parsed.drivername == "sqlite":
         return SqliteLedger(Path(parsed.database) if parsed.database else None, clock)
     if parsed.drivername == "postgresql":
         from router.ledger.postgres import PostgresLedger
 
         return PostgresLedger(parsed.set(password=password) if password else parsed, clock, lease_seconds)
-    raise ConfigError("unknown kind of ledger", key="ledger.url", expected=expected)
+    raise refused("other_ledger", key="ledger.url")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from router.errors import ConfigError
 from router.ledger.tables import installation
 from router.ledger.upsert import insert_new, put
+from router.refusals import refused
 
 PARTITIONS = "partitions"
 
@@ -16,7 +16,7 @@ def require_partitions(conn: Connection, partitions: int) -> None:
     insert_new(conn, installation, [{"name": PARTITIONS, "value": str(partitions)}])
     known = conn.execute(select(installation.c.value).where(installation.c.name == PARTITIONS)).scalar_one()
     if int(known) != partitions:
-        raise ConfigError(f"the installation has {known} partitions", key="bus.partitions", expected=known)
+        raise refused("partitions", key="bus.partitions", form=known, found=known)
 
 
 def mark(conn: Connection, name: str, value: str) -> None:

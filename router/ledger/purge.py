@@ -15,12 +15,13 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, or_, select
 
-from router.errors import ConfigError, LeaseLost
+from router.errors import LeaseLost
 from router.ledger import audit, store, trail
 from router.ledger.installation import mark, marked
 from router.ledger.rows import FINISHED, Lease
 from router.ledger.tables import UNFINISHED, attempt, body, delivery, seen
 from router.ports import Ledger
+from router.refusals import refused
 
 R = TypeVar("R")
 
@@ -96,7 +97,7 @@ async def _write(ledger: Ledger, turn: Turn, work: Callable[[Connection], R]) ->
 def copy_sqlite(source: Path, target: Path) -> None:
     """A consistent copy of a SQLite file that may be in use. Raises ``ConfigError``."""
     if not source.exists():
-        raise ConfigError("does not exist", file=str(source))
+        raise refused("not_there", file=str(source))
     origin, copy = sqlite3.connect(source), sqlite3.connect(target)
     try:
         origin.backup(copy)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from router.errors import ConfigError
+from router.refusals import refused, unfit, words_of
 from router.sdk.dates import VIETNAM
 from router.sdk.outcomes import Outcome
 
@@ -212,7 +212,7 @@ class Manifest(Strict):
         try:
             return cls.model_validate(tomllib.loads((files(package) / "manifest.toml").read_text("utf-8")))
         except (OSError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(str(error), file=name, expected="a TOML manifest") from error
+            raise refused("no_syntax", file=name, kind="TOML", found=str(error)) from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise ConfigError(first["msg"], file=name, key=".".join(map(str, first["loc"]))) from error
+            raise unfit(words_of(first), file=name, key=".".join(map(str, first["loc"]))) from error

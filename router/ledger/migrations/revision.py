@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, StaticPool, create_engine, inspect
 
-from router.errors import ConfigError
+from router.refusals import refused
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -39,8 +39,7 @@ def require_current(conn: Connection) -> None:
     """Raises ``ConfigError`` unless the ledger is at ``head``."""
     at, wanted = current(conn), head()
     if at != wanted:
-        problem = "the ledger has no tables yet" if at is None else f"the ledger is at revision {at}, not {wanted}"
-        raise ConfigError(problem, key="ledger.url", expected="a ledger prepared by `lgsp migrate`")
+        raise refused("no_tables" if at is None else "other_revision", key="ledger.url", found=at, wanted=wanted)
 
 
 def upgrade(conn: Connection) -> str:
