@@ -67,7 +67,7 @@ def identify(conn: Connection, requests: Sequence[tuple[Sender, Sequence[Draft]]
     known = Known(conn, names, WAITING_LEASE)
     made: list[list[Outgoing]] = []
     for sender, drafts in requests:
-        placed = [Placing(conn, known, sender, now).place(draft) for draft in drafts]
+        placed = [Identification(conn, known, sender, now).place(draft) for draft in drafts]
         made.append([outgoing for outgoing in placed if outgoing is not None])
     return made
 
@@ -90,7 +90,7 @@ def class_of(conn: Connection, event_type: str, key: UUID, *, urgent: bool) -> b
 
 
 @dataclass(frozen=True, slots=True)
-class Placing:
+class Identification:
     """One request's messages on their way to a topic, or to the waiting table."""
 
     conn: Connection

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
+from router.cli.main import app
 from router.demo.run import Choices, run_demo
 
 LGSP = [sys.executable, "-c", "from router.cli.main import main; main()"]
@@ -19,9 +22,10 @@ LGSP = [sys.executable, "-c", "from router.cli.main import main; main()"]
 
 def lgsp(folder: Path, *words: str, code: int = 0) -> str:
     """Run a command in ``folder``; its standard output, and standard error when it fails."""
-    environment = {**os.environ, "LGSP_DATA": str(folder), "COLUMNS": "200"}
-    done = subprocess.run([*LGSP, *words], capture_output=True, text=True, env=environment, cwd=folder, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
+    with chdir(folder):
+        done = CliRunner().invoke(app, words, env={"LGSP_DATA": str(folder), "COLUMNS": "200"})
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stdout + done.stderr
 
 
