@@ -62,7 +62,7 @@ def bugs() -> dict[str, Bug]:
         "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 74),
         "poll_dropped": Bug(poll_dropped, frozenset({"lost"})),
         "outbox_twice": Bug(outbox_twice, frozenset({"answered twice"})),
-        "window_skips_fifth": Bug(window_skips_fifth, frozenset({"overtaken", "reordered"}), 23),
+        "window_skips_fifth": Bug(window_skips_fifth, frozenset({"overtaken", "reordered"}), 32),
         "parked_lane_passes": Bug(parked_lane_passes, frozenset({"overtaken"})),
         "slot_ends": Bug(slot_ends, frozenset({"stuck"}), 111),
         "call_without_mark": Bug(call_without_mark, frozenset({"doubled"})),
