@@ -33,7 +33,7 @@ class DirectoryLock:
     def take(self) -> None:
         """Take the lock. Raises ``ConfigError`` that names the process that has it."""
         if not self.try_take():
-            holder = self._path.read_text("utf-8") or "unknown"
+            holder = self._path.read_text("utf-8") or "?"
             raise refused("directory_taken", key="data", holder=holder)
 
     def release(self) -> None:

@@ -79,6 +79,7 @@ def _credentials(user: str, password_file: Path | None) -> dict[str, str]:
         return {}
     try:
         password = password_file.read_text("utf-8").strip() if password_file else ""
-    except (OSError, UnicodeDecodeError):
-        raise refused("unreadable", key="--password-file", kind="text", found=str(password_file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        found = type(error).__name__
+        raise refused("unreadable", key="--password-file", kind="text", found=found) from None
     return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}

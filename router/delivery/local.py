@@ -11,7 +11,7 @@ from router.delivery.calls import Called, Kit, emissions_of
 from router.delivery.dispatch import LEDGER_PAUSE, Desk, Outcome
 from router.delivery.outcome import Facts, Next, Work, after_call
 from router.delivery.shards import Owned
-from router.errors import LedgerError
+from router.errors import LedgerError, RowRefused
 from router.ledger import store
 from router.ledger.local import LocalEffect, LocalRecipient, LocalWork
 from router.ledger.rows import Body, Delivery, Transition
@@ -124,9 +124,9 @@ class LocalDispatcher:
         """All at once; if something in it cannot be computed, one by one, so that it stops only its own lane."""
         try:
             return list(await recipient.prepare(works))
-        except LedgerError:
-            raise
         except Exception as error:
+            if isinstance(error, LedgerError) and not isinstance(error, RowRefused):
+                raise  # of no work in particular
             if len(works) == 1:
                 return [error]
             apart = [await self._effects(recipient, [work]) for work in works]

@@ -168,7 +168,9 @@ class Ownership:
             held = list(self._held.values())
             self._held.clear()
             with suppress(LedgerError):
-                await self._ledger.write(lambda conn: _let_go(conn, held, self.process, clean=clean))
+                await self._ledger.write(
+                    lambda conn: _let_go(conn, held, self.process, clean=clean, now=self._clock.now())
+                )
 
     def _see(self, look: _Look) -> None:
         self._look = look
@@ -216,7 +218,7 @@ class Ownership:
         now, limit = self._clock.monotonic(), FORGOTTEN_AFTER * self.length
         for name, seen in list(self._watch.seen.items()):
             if name != self.process and name not in owners and now - seen.since > limit:
-                await self._ledger.write(partial(table.bury, owner=name, beat=seen.beat))
+                await self._ledger.write(partial(table.bury, owner=name, beat=seen.beat, now=self._clock.now()))
 
     def _valid(self) -> bool:
         return self.exclusive or self._clock.monotonic() < self._until
@@ -240,6 +242,6 @@ def _looked(conn: Connection) -> _Look:
     return _Look(table.processes(conn), leases)
 
 
-def _let_go(conn: Connection, held: list[Lease], process: str, *, clean: bool) -> None:
+def _let_go(conn: Connection, held: list[Lease], process: str, *, clean: bool, now: int) -> None:
     table.release(conn, held, clean=clean)
-    table.forget(conn, process)
+    table.forget(conn, process, now=now)

@@ -34,7 +34,6 @@ from router.delivery.telling import tell_alerts, tell_dead_letters, tell_same_co
 from router.delivery.troubles import BUS_UNREACHABLE, DELIVERY_WAITS, LOOK_AROUND_FAILED, Troubles
 from router.errors import BusError, LedgerError, LedgerUnavailable, PositionOutOfRange
 from router.events import ROUTER, Fetched, TopicPartition
-from router.ledger import alerts
 from router.ledger.local import LocalRecipient
 from router.ledger.rows import Order, Shard
 from router.ports import Bus, Clock, Ledger
@@ -102,7 +101,7 @@ class DeliveryService:
         self._outcomes: list[Outcome] = []
         self._pending: list[Outcome] = []
         self._alerts: list[Alert] = []
-        self._troubles = Troubles()
+        self._troubles = Troubles(ownership.process)
         self._ready_orders: list[tuple[Shard | None, Order]] = []
         self._wake = asyncio.Event()
         self._stopping = False
@@ -184,6 +183,7 @@ class DeliveryService:
             await self._rest(fetch)
         if 0 < len(self._outcomes) < self._settings.group_rows and self.dispatcher.calling:
             await self._clock.sleep(self._settings.linger)
+        fetched_all = fetch is not None and fetch.done()
         try:
             fetched = self._feed.take()
         except PositionOutOfRange as error:
@@ -193,7 +193,7 @@ class DeliveryService:
             self._troubles.met(BUS_UNREACHABLE, str(error))
             await self._clock.sleep(IDLE)
         else:
-            if fetched:
+            if fetched_all:
                 self._troubles.over(BUS_UNREACHABLE)
             return fetched
         return {}
@@ -267,6 +267,8 @@ class DeliveryService:
             self._log(LEDGER_BACK, {})
         with suppress(LedgerError):  # then they stay in doubt, and wait for the next group
             await self._holdings.doubt(committed.waiting)
+        if not committed.done:
+            self._alerts = group.alerts + self._alerts  # whether they were stored is not known: once more does no harm
         now, shards = self._clock.now(), self.shards
         tell_alerts(group.alerts, self.tally, self._log)
         tell_dead_letters(self._pending, self._log)
@@ -302,8 +304,6 @@ class DeliveryService:
             self._ready_orders += await self._order_desk.ready(self.shards)
             recovered, changed = await self._holds.notice(self.recipients.values(), crowd_of(self.shards.values()))
             self._alerts += changed
-            if not self._troubles.begun:
-                self._troubles.begin(await self._ledger.read(alerts.open_alerts))
             self._troubles.outbox(self.outbox.trouble)
             for owned in self.shards.values():
                 if owned.lanes is not None and any(owned.shard.recipient == each.id for each in recovered):

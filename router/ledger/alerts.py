@@ -35,6 +35,11 @@ def clear_alert(conn: Connection, name: str, subject: str, *, now: int) -> bool:
     return conn.execute(update(alert).where(_is_open(name, subject)).values(cleared=now)).rowcount > 0
 
 
+def clear_of(conn: Connection, subject: str, *, now: int) -> None:
+    """Clear all alerts about a subject that is gone: a process that has ended."""
+    conn.execute(update(alert).where(alert.c.subject == subject, alert.c.cleared.is_(None)).values(cleared=now))
+
+
 def open_alerts(conn: Connection) -> list[Alert]:
     """Open alerts, oldest first."""
     rows = conn.execute(select(alert).where(alert.c.cleared.is_(None)).order_by(alert.c.id))

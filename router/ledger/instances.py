@@ -60,6 +60,8 @@ def write(conn: Connection, steps: Sequence[Changes]) -> None:
     """Write steps, each of another instance. Raises ``StaleVersion`` if one of them is not in the version that its step
     was computed from.
     """
+    if len({s.key for s in steps}) != len(steps):
+        raise StaleVersion("two steps of one instance: the second was not computed from the first")
     new = [{"key": s.key, **s.row} for s in steps if s.expected == 0]
     if _add(conn, instance, new, unless_there=True) != len(new):
         raise StaleVersion("an instance exists already")

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from router.ledger.alerts import clear_of
 from router.ledger.holds import clear_holds
 from router.ledger.registry import clear_in_force
 from router.ledger.rows import Lease
@@ -50,9 +51,10 @@ def processes(conn: Connection) -> dict[str, ProcessRow]:
     return {row.id: ProcessRow(row.beat, frozenset((row.roles or "").split(","))) for row in rows}
 
 
-def bury(conn: Connection, owner: str, beat: int) -> None:
-    """Remove a process's row, and what it held back, if its beat has not moved."""
+def bury(conn: Connection, owner: str, beat: int, *, now: int) -> None:
+    """Remove a process's row, what it held back and its alerts, if its beat has not moved."""
     if conn.execute(delete(process).where(process.c.id == owner, process.c.beat == beat)).rowcount:
+        clear_of(conn, owner, now=now)
         clear_holds(conn, owner)
         clear_in_force(conn, owner)
 
@@ -87,8 +89,9 @@ def release(conn: Connection, held: Sequence[Lease], *, clean: bool) -> None:
         )
 
 
-def forget(conn: Connection, owner: str) -> None:
-    """A process has ended and owns nothing: its beat goes, and what it held back."""
+def forget(conn: Connection, owner: str, *, now: int) -> None:
+    """A process has ended and owns nothing: its beat goes, what it held back and its alerts."""
+    clear_of(conn, owner, now=now)
     clear_holds(conn, owner)
     clear_in_force(conn, owner)
     conn.execute(delete(process).where(process.c.id == owner))

@@ -17,6 +17,7 @@ CHILD_PROGRESSED: Final = "procedure.child_progressed"
 CHILD_ENDED: Final = "procedure.child_ended"
 WORDS: Final = frozenset({CHILD_OPENED, CHILD_PROGRESSED, CHILD_ENDED})
 EVERYONE: Final = "*"  # recalled from every receiver
+ABOVE: Final = "^"  # beside EVERYONE: recalled by the one that brought it about
 #: States of an instance that has ended and of which nobody holds anything any more.
 GONE: Final = frozenset({"recalled", "replaced"})
 #: What receivers state on their way, the later the further.
@@ -80,9 +81,16 @@ def tell(instance: Instance) -> tuple[Instance, list[Told]]:
     return instance, owed
 
 
+def let_go(instance: Instance, *, itself: bool) -> Instance:
+    """The instance when whoever brought it about takes it back no more; ``itself``: it is over of its own."""
+    if ABOVE not in instance.recalled:
+        return instance
+    return replace(instance, recalled=(EVERYONE,) if itself else ())
+
+
 def freed(instance: Instance) -> tuple[Instance, list[Child]]:
     """The children that were told to stop, of one that is not recalled any more, and the instance with none told."""
-    told = [child for child in instance.children if EVERYONE in child.told]
+    told = [child for child in instance.children if EVERYONE in child.told and child.ended not in GONE]
     for child in told:
         instance = _with(instance, child._replace(told=()))
     return instance, told

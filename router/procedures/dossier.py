@@ -9,7 +9,7 @@ from typing import Final
 from router.procedures import dues
 from router.procedures.definition import Definition
 from router.procedures.dues import CLOSING, VIETNAM, Clockwork, micros
-from router.procedures.instance import Due, Event, Instance, Move
+from router.procedures.instance import Dossier, Due, Event, Instance, Move
 from router.procedures.status import DONE, TERMINAL, Status, may_follow, transitions
 from router.procedures.verdict import Verdict
 
@@ -92,6 +92,8 @@ def applied(
         received_at=known.received_at or facts.get("submitted_at") or facts.get("accepted_at") or at,
     )
     if verdict is not Verdict.APPLIED:
+        if status in DONE and status == instance.status and not known.finished_at:  # ready once more
+            known = replace(known, finished_at=facts.get("finished_at") or at)
         later = dues.stated(instance.due, at, int(facts.get("due_at") or 0))
         return replace(instance, dossier=known, due=later)
     due = instance.due
@@ -108,7 +110,7 @@ def applied(
         if status is Status.RESULT_RETURNED:
             known = replace(known, returned_at=facts.get("returned_at") or at)
     elif known.finished_at:  # rework, or a correction back to work
-        known = replace(known, finished_at=0, returned_at=0)
+        known, due = made_again(known, due, clockwork, at)
     if new := facts.get("new_due_date"):
         due = _new_date(due, at, date.fromisoformat(new))
     return replace(
@@ -119,6 +121,12 @@ def applied(
         dossier=known,
         due=due,
     )  # fmt: skip
+
+
+def made_again(known: Dossier, due: Due, clockwork: Clockwork, at: int) -> tuple[Dossier, Due]:
+    """A dossier whose result has to be made again, and its due dates."""
+    given = dues.given_back(due, clockwork.at(known.agency), known.finished_at, at)
+    return replace(known, finished_at=0, returned_at=0), given
 
 
 def _new_date(due: Due, at: int, to: date) -> Due:

@@ -203,14 +203,27 @@ def _paused(instance: Instance, definition: Definition, clockwork: Clockwork, at
     if why == due.paused_why:
         return due
     since, reason = due.paused_since, due.paused_why
-    if since and at > since and not (reason == RESULT_WAITS and _over(instance)):
-        due = replace(due, whole=_pushed(due.whole, clockwork.at(instance.dossier.agency), since, at, reason))
+    end = min(at, max(since, instance.dossier.finished_at)) if instance.dossier.finished_at else at
+    if since and end > since and reason != RESULT_WAITS:
+        due = replace(due, whole=_pushed(due.whole, clockwork.at(instance.dossier.agency), since, end, reason))
         for task in due.tasks:
             here = clockwork.at(instance.dossier.agency, definition.nodes[task.partition("[")[0]].role)
             mine = tuple(move for move in due.agency if move.task == task)
-            fresh = _pushed(mine, here, since, at, reason)[len(mine) :]
+            fresh = _pushed(mine, here, since, end, reason)[len(mine) :]
             due = replace(due, agency=(*due.agency, *fresh))
     return replace(due, paused_since=max(at, since) if why else 0, paused_why=why, pause_alerted=False)
+
+
+def given_back(due: Due, clockwork: Clockwork, since: int, until: int) -> Due:
+    """A result has to be made again: the time in which it was thought to be ready is nobody's."""
+    if until > since:
+        due = replace(due, whole=_pushed(due.whole, clockwork, since, until, RESULT_WAITS))
+    return replace(due, paused_since=0, paused_why="") if due.paused_why == RESULT_WAITS else due
+
+
+def made_again(instance: Instance, definition: Definition) -> bool:
+    """Whether the authority works again on what was ready, although no status says so yet."""
+    return instance.due.paused_why == RESULT_WAITS and not instance.end_state and not pause_of(instance, definition)
 
 
 def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: int, why: str) -> tuple[Move, ...]:
@@ -223,7 +236,7 @@ def _pushed(moves: tuple[Move, ...], clockwork: Clockwork, since: int, until: in
 
 def pause_of(instance: Instance, definition: Definition) -> str:
     """Why the authority's clock stands still; empty while it runs."""
-    if _over(instance):
+    if instance.end_state or instance.status in TERMINAL:
         return ""
     if instance.status in PAUSED:
         return f"status {instance.status}"
@@ -231,10 +244,6 @@ def pause_of(instance: Instance, definition: Definition) -> str:
     if instance.dossier.accepted_at and nodes and all(definition.nodes[n].clock != "authority" for n in nodes):
         return RESULT_WAITS if instance.dossier.finished_at else ", ".join(sorted(nodes))
     return ""
-
-
-def _over(instance: Instance) -> bool:
-    return bool(instance.end_state) or instance.status in TERMINAL
 
 
 def _tasks(instance: Instance, definition: Definition) -> list[tuple[str, Node]]:

@@ -23,7 +23,7 @@ from router.procedures.levels import followed
 from router.procedures.obligation import Finance
 from router.procedures.recount import by_calendar
 from router.procedures.signs import made_good
-from router.procedures.status import DONE, END_OF, GIVES_BACK, RESULTS, TERMINAL, Status
+from router.procedures.status import END_OF, GIVES_BACK, RESULTS, TERMINAL, Status
 from router.procedures.timetable import timers
 from router.procedures.verdict import Verdict
 from router.procedures.working import Working
@@ -241,21 +241,14 @@ def _recalled(work: Working, event: Event) -> tuple[Verdict, str]:
     """
     before = work.instance
     if event.facts.get("name") == signals.GO_ON:
-        return _freed(work)
-    work.instance = copies.recalled(before, str(event.facts.get("organ") or ""))
+        work.instance = copies.let_go(before, itself=before.status in GIVES_BACK)
+        return (Verdict.APPLIED if work.instance != before else Verdict.NOTED), ""
+    organ = str(event.facts.get("organ") or "")
+    work.instance = copies.recalled(before, organ)
+    if work.definition.subject == "dossier" and not organ:
+        work.instance = copies.recalled(work.instance, copies.ABOVE)
     fit = walk.follow(work, event, may_wait=False)
     return (Verdict.APPLIED if fit is Fit.TAKEN or work.instance != before else Verdict.NOTED), ""
-
-
-def _freed(work: Working) -> tuple[Verdict, str]:
-    """A recall is taken back. Who has its result, or is over of itself, needs not be asked to go on."""
-    before = work.instance
-    if copies.EVERYONE not in before.recalled or before.status in GIVES_BACK:
-        return Verdict.NOTED, ""
-    work.instance = replace(before, recalled=())
-    if before.status not in DONE:
-        work.emit(signals.resume(work.instance, work.now))
-    return Verdict.APPLIED, ""
 
 
 def _variables(definition: Definition) -> dict[str, Any]:

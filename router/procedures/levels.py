@@ -14,7 +14,7 @@ from router.procedures import copies, signals
 from router.procedures.definition import Definition
 from router.procedures.effects import Alert, Emit
 from router.procedures.instance import Instance
-from router.procedures.status import GIVES_BACK, Status
+from router.procedures.status import DONE, GIVES_BACK, Status
 
 PARENT_CLOSED: Final = "parent_closed"
 
@@ -36,6 +36,8 @@ def followed(definition: Definition, before: Instance, after: Instance, now: int
     if copies.EVERYONE in before.recalled and copies.EVERYONE not in after.recalled:
         after, freed = copies.freed(after)
         emissions += [signals.go_on(after, child.key, now) for child in freed]
+    if copies.ABOVE in before.recalled and copies.ABOVE not in after.recalled and _may_go_on(after):
+        emissions.append(signals.resume(after, now))
     alerts: list[Alert] = []
     code, waited, waits = after.dossier.code, _to_be_stopped(before), _to_be_stopped(after)
     if waits and not waited:
@@ -50,7 +52,13 @@ def _closing(before: Instance, after: Instance) -> Instance:
     """Taken back from children while it is over without a result; from none when a correction brings it back."""
     if after.status in GIVES_BACK:
         return copies.recalled(after)
-    return replace(after, recalled=()) if before.status in GIVES_BACK else after
+    corrected = before.status in GIVES_BACK and copies.ABOVE not in after.recalled
+    return replace(after, recalled=()) if corrected else after
+
+
+def _may_go_on(instance: Instance) -> bool:
+    """Whether its agency has anything left to do: who has its result, or gave up of itself, has not."""
+    return instance.status not in DONE and instance.status not in GIVES_BACK
 
 
 def _to_be_stopped(instance: Instance) -> bool:

@@ -107,7 +107,7 @@ class Procedures:
         if not keys:
             return
         now = await self._ledger.read(lambda conn: identity.currents(conn, {UUID(key) for key in keys}))
-        standing = {str(key): str(current) for key, current in now.items()}
+        standing = {key: str(now[UUID(key)]) for key in keys}
         for step_ in made:
             step_.emissions = [emit._replace(key=standing.get(emit.key, "")) for emit in step_.emissions]
 

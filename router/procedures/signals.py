@@ -21,6 +21,7 @@ TIMER_DUE: Final = "procedure.timer_due"
 GO_ON: Final = "go_on"  # the name of the word that takes a recall back
 STOP: Final = "Hồ sơ gốc đã bị rút hoặc không được tiếp nhận: đề nghị dừng xử lý hồ sơ liên thông này"
 RESUME: Final = "Hồ sơ gốc được giải quyết tiếp: đề nghị xử lý tiếp hồ sơ liên thông này"
+REOPEN: Final = "Hồ sơ gốc được giải quyết tiếp: hồ sơ liên thông này đã đóng, đề nghị đính chính trạng thái để mở lại"
 
 
 def key_of_document(document_id: str) -> str:
@@ -108,8 +109,10 @@ def stop(instance: Instance, at: int) -> Emit:
 
 
 def resume(instance: Instance, at: int) -> Emit:
-    """The dossier that this one was opened for is worked on again: its agency is asked to go on."""
-    return _asked(instance, GO_ON, RESUME, at)
+    """The dossier that this one was opened for is worked on again: its agency is asked to go on. One
+    that the recall has ended goes on after a correction only.
+    """
+    return _asked(instance, GO_ON, REOPEN if instance.end_state else RESUME, at)
 
 
 def _asked(instance: Instance, name: str, text: str, at: int) -> Emit:

@@ -9,6 +9,7 @@ from router.procedures.definition import Definition
 from router.procedures.dues import Clockwork
 from router.procedures.effects import Alert, Emit, Refused, Step
 from router.procedures.instance import Due, Event, Instance, LogLine
+from router.procedures.status import TERMINAL
 from router.procedures.verdict import Verdict
 
 
@@ -51,6 +52,10 @@ class Working:
     def clocks(self, at: int) -> None:
         """Let due dates follow where the instance stands since ``at``."""
         if self.definition.subject == "dossier":
+            if self.instance.status not in TERMINAL and dues.made_again(self.instance, self.definition):
+                here, before = self.instance.dossier, self.instance.due
+                known, given = dossier.made_again(here, before, self.clockwork, at)
+                self.instance = replace(self.instance, dossier=known, due=given)
             due = dues.clocks(self.instance, self.definition, self.clockwork, at)
             counted_by = due.calendar or (self.clockwork.calendar.version if due.whole or due.agency else "")
             self.due(replace(due, calendar=counted_by))

@@ -229,7 +229,7 @@ def _agency(row: _Row, known: Mapping[str, int]) -> Agency:
 
 def _directory(row: _Row) -> Directory:
     version, is_agency = row.text("directory_version", required=False), row.text("is_agency", required=False)
-    if version and not version.isdecimal():
+    if version and not (version.isdecimal() and len(version) <= 18):  # it is a long in records
         raise row.refused("directory_version", "no_number", found=version)
     if is_agency not in ("", "true", "false"):
         raise row.refused("is_agency", "no_truth", form="true | false", found=is_agency)

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
+LONGEST: Final = 64  # characters; no date is longer
 VIETNAM: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 
 
@@ -31,7 +32,8 @@ class Format:
         return self._parsed(text, field).date()
 
     def _parsed(self, text: str, field: str) -> datetime:
-        if (found := _understood(self, text.strip())) is None:
+        text = text.strip()
+        if len(text) > LONGEST or (found := _understood(self, text)) is None:
             raise ValueError(f"{field}: expected {self.written}")
         return found
 

@@ -211,7 +211,9 @@ class Manifest(Strict):
         name = f"{package.replace('.', '/')}/manifest.toml"
         try:
             return cls.model_validate(tomllib.loads((files(package) / "manifest.toml").read_text("utf-8")))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise refused("unreadable", file=name, kind="TOML", found=error.strerror or "?") from error
+        except tomllib.TOMLDecodeError as error:
             raise refused("no_syntax", file=name, kind="TOML", found=str(error)) from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

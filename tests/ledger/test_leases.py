@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.ledger import leases
+from router.ledger import alerts, leases
 from router.ledger.holds import Hold, current_holds, put_holds
 from router.ledger.rows import Lease
 from tests.ledger.harness import RECIPIENT
@@ -55,7 +55,7 @@ async def test_beats_are_kept_per_process_until_it_is_forgotten(bare):
         await bare.write(lambda conn, o=owner, n=number: leases.beat(conn, o, n, "delivery,ingress"))
     roles = frozenset({"delivery", "ingress"})
     assert await bare.read(leases.processes) == {"p1": (2, roles), "p2": (7, roles)}
-    await bare.write(lambda conn: leases.forget(conn, "p1"))
+    await bare.write(lambda conn: leases.forget(conn, "p1", now=9))
     assert set(await bare.read(leases.processes)) == {"p2"}
 
 
@@ -64,10 +64,13 @@ async def test_a_dead_process_is_removed_with_what_it_held_back_unless_it_beats_
     for owner in ("p1", "p2"):
         await bare.write(lambda conn, o=owner: leases.beat(conn, o, 3))
     await bare.write(lambda conn: put_holds(conn, "p1", [("tax-h39", held)]))
-    await bare.write(lambda conn: leases.bury(conn, "p1", 2))
+    for subject in ("p1", "p2"):
+        await bare.write(lambda conn, s=subject: alerts.raise_alert(conn, "outbox_waits", s, "no broker", now=8))
+    await bare.write(lambda conn: leases.bury(conn, "p1", 2, now=9))
     assert await bare.read(current_holds) == [held]
-    await bare.write(lambda conn: leases.bury(conn, "p1", 3))
+    await bare.write(lambda conn: leases.bury(conn, "p1", 3, now=9))
     assert await bare.read(current_holds) == []
+    assert [alert.subject for alert in await bare.read(alerts.open_alerts)] == ["p2"]
     assert set(await bare.read(leases.processes)) == {"p2"}
 
 

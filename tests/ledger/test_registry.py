@@ -71,6 +71,6 @@ async def test_what_a_process_routes_by_is_seen_while_it_lives(bare):
     await bare.write(lambda conn: leases.beat(conn, "p1", 1))
     await bare.write(lambda conn: registry.put_in_force(conn, InForce("p1", "abc", "18", NOW + 1)))
     assert await bare.read(registry.all_in_force) == [InForce("p1", "abc", "18", NOW + 1)]
-    await bare.write(lambda conn: leases.forget(conn, "p1"))
+    await bare.write(lambda conn: leases.forget(conn, "p1", now=9))
     await bare.write(lambda conn: leases.beat(conn, "p1", 2))
     assert await bare.read(registry.all_in_force) == []

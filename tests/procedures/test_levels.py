@@ -250,6 +250,28 @@ def test_a_child_that_is_over_is_not_asked_to_go_on(ending: list[int]) -> None:
     assert [emit.record["name"] for emit in child.emissions("procedure.compensation_requested")] == ["recall"]
 
 
+def test_what_the_recall_has_ended_is_asked_to_be_corrected() -> None:
+    child = above()
+    child.event(RECALL, related="x", name="recall", stated_at=child.now)
+    assert child.instance.end_state == "withdrawn"
+    frees(child)
+    assert "đính chính" in child.emissions("procedure.compensation_requested")[-1].record["text"]
+
+
+def test_a_child_with_a_mistake_of_its_own_stays_recalled_from_above() -> None:
+    child = recalled("any_dossier")
+    below = key_of_dossier("G09-250820-0001")
+    says(child, CHILD_OPENED, child=below)
+    child.status(7, code=PROVINCE)
+    child.event("dossier.corrected", status=4, corrects=True, code=PROVINCE)
+    assert told(child) == [(below, "recall")]
+    child.status(7, code=PROVINCE)
+    frees(child)
+    assert told(child) == [(below, "recall")]  # it is over of itself now
+    child.event("dossier.corrected", status=4, corrects=True, code=PROVINCE)
+    assert told(child) == [(below, "recall"), (below, "go_on")]
+
+
 def test_what_a_recall_has_ended_counts_as_closed() -> None:
     child = above()
     child.event(RECALL, related="x", name="recall", stated_at=child.now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+import pytest
+
 from router.procedures.dues import day_of, due_at, local, micros
 from router.sdk.dates import VIETNAM
 from tests.procedures.story import START, Story
@@ -148,3 +150,43 @@ def test_the_days_a_result_waited_are_given_back_when_it_has_to_be_made_again() 
     story.later(days=7)
     story.event("land.result_disputed", message="L14")
     assert day_of(due_at(story.instance.due.whole)) == date(2025, 8, 19)
+    assert not story.instance.dossier.finished_at  # it is under way again, and may be found overdue
+
+
+@pytest.mark.parametrize("ways", [("L14",), ("L14", 4), (4, "L14"), (4,)])
+def test_a_result_that_was_made_again_is_finished_when_it_is_ready_the_second_time(ways: tuple[int | str, ...]) -> None:
+    story = finished_late()
+    story.later(days=7)
+    for way in ways:
+        if way == "L14":
+            story.event("land.result_disputed", message="L14")
+        else:
+            story.status(4)
+    assert day_of(due_at(story.instance.due.whole)) == date(2025, 8, 19)
+    story.later(days=2)
+    story.event("land.finished", end_state="0")
+    story.status(9)
+    assert day_of(story.instance.dossier.finished_at) == date(2025, 8, 22)
+    story.status(10)
+    assert (story.instance.end_state, day_of(due_at(story.instance.due.whole))) == ("returned", date(2025, 8, 19))
+
+
+def test_a_result_that_is_corrected_after_it_was_taken_gives_these_days_back_as_well() -> None:
+    story = finished_late()
+    story.later(days=7)
+    story.status(10)
+    story.event("dossier.corrected", status=4, corrects=True, code="H39.16-250804-0001")
+    assert day_of(due_at(story.instance.due.whole)) == date(2025, 8, 19)
+    assert not story.instance.dossier.finished_at
+
+
+def test_a_pause_ends_when_the_result_was_ready_however_late_that_is_said() -> None:
+    story = Story("any_dossier")
+    story.status(2)
+    story.status(4, due_at=micros(datetime(2025, 8, 12, 16, tzinfo=VIETNAM)))
+    story.status(6, at=datetime(2025, 8, 13, 8, tzinfo=VIETNAM))
+    story.later(days=14)
+    story.status(9, finished_at=micros(datetime(2025, 8, 14, 8, tzinfo=VIETNAM)))
+    assert day_of(due_at(story.instance.due.whole)) == date(2025, 8, 13)
+    story.status(10)
+    assert day_of(story.instance.dossier.finished_at) == date(2025, 8, 14)
