@@ -23,4 +23,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def played(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """The simulation with these words, in a process of its own."""
     command = [sys.executable, "-m", *words]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, cwd=ROOT, env=ENVIRONMENT)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600, cwd=ROOT, env=ENVIRONMENT)

@@ -56,15 +56,15 @@ def bugs() -> dict[str, Bug]:
     """Every planted bug, by name."""
     return {
         "position_before_ledger": Bug(position_before_ledger, frozenset({"lost"})),
-        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"}), 95),
+        "no_epoch_check": Bug(no_epoch_check, frozenset({"stale", "overtaken", "doubled"}), 166),
         "next_before_commit": Bug(next_before_commit, frozenset({"overtaken"})),
         "retry_to_the_back": Bug(retry_to_the_back, frozenset({"reordered", "overtaken"})),
-        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 74),
+        "replay_without_claim": Bug(replay_without_claim, frozenset({"doubled"}), 105),
         "poll_dropped": Bug(poll_dropped, frozenset({"lost"})),
         "outbox_twice": Bug(outbox_twice, frozenset({"answered twice"})),
         "window_skips_fifth": Bug(window_skips_fifth, frozenset({"overtaken", "reordered"}), 32),
         "parked_lane_passes": Bug(parked_lane_passes, frozenset({"overtaken"})),
-        "slot_ends": Bug(slot_ends, frozenset({"stuck"}), 111),
+        "slot_ends": Bug(slot_ends, frozenset({"stuck"}), 163),
         "call_without_mark": Bug(call_without_mark, frozenset({"doubled"})),
         "effects_apart": Bug(effects_apart, frozenset({"doubled", "diverged"})),
         "timer_twice": Bug(timer_twice, frozenset({"timer twice"})),
