@@ -265,6 +265,6 @@ def data_directory(settings: Settings) -> Path:
     except OSError as error:
         found = error.strerror or "cannot be made"
         raise refused(
-            "not_usable", key="data", form="a writable directory", form_vi="một thư mục ghi được", found=found
+            "fault", key="data", form="a writable directory", form_vi="một thư mục ghi được", found=found
         ) from error
     return settings.data

@@ -43,7 +43,7 @@ class HttpServer:
             listening.close()
             found = error.strerror or "cannot listen"
             raise refused(
-                "not_usable", key=self._key, form="a free port", form_vi="một cổng còn trống", found=found
+                "fault", key=self._key, form="a free port", form_vi="một cổng còn trống", found=found
             ) from error
         self.url = f"http://{self._host}:{listening.getsockname()[1]}"
         config = uvicorn.Config(

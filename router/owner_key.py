@@ -33,9 +33,7 @@ def owner_key(settings: Settings) -> bytes:
         key = path.read_bytes().strip()
     except OSError as error:
         found = error.strerror or "cannot be read"
-        raise refused(
-            "not_usable", file=str(path), key="identity.key_file", form="`lgsp owner-key`", found=found
-        ) from None
+        raise refused("fault", file=str(path), key="identity.key_file", form="`lgsp owner-key`", found=found) from None
     if len(key) < 8:
         raise refused("short_key", file=str(path), key="identity.key_file")
     return key
@@ -51,6 +49,6 @@ def make_owner_key(path: Path, ids: Ids) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise refused(
-            "not_usable", file=str(path), key="identity.key_file", found=error.strerror or "cannot be made",
+            "fault", file=str(path), key="identity.key_file", found=error.strerror or "cannot be made",
             form="a file not there yet", form_vi="một tệp chưa có",
         ) from None  # fmt: skip

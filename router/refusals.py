@@ -92,7 +92,6 @@ PROBLEMS: Final[Mapping[str, Words]] = {
                              "{found} như cũ, và phần sửa là một phiên bản mới"),
     "no_definition": Words("there is no definition `{found}`", "không có định nghĩa `{found}`"),
     "no_working_day": Words("{days} days off in a row after {day}", "{days} ngày nghỉ liền nhau sau {day}"),
-    "not_usable": Words("{found}", "không dùng được ({found})"),
     "directory_taken": Words("process {holder} works in this data directory already",
                              "tiến trình {holder} đang dùng thư mục dữ liệu này", "one process at a time",
                              "mỗi lúc một tiến trình"),

@@ -123,9 +123,7 @@ def _new_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True)
     except OSError as error:
         found = error.strerror or "cannot be made"
-        raise refused(
-            "not_usable", file=str(path), form="a new folder", form_vi="một thư mục mới", found=found
-        ) from None
+        raise refused("fault", file=str(path), form="a new folder", form_vi="một thư mục mới", found=found) from None
 
 
 def _sources(folder: Path) -> None:

@@ -221,7 +221,7 @@ def given_back(due: Due, clockwork: Clockwork, since: int, until: int) -> Due:
     return replace(due, paused_since=0, paused_why="") if due.paused_why == RESULT_WAITS else due
 
 
-def made_again(instance: Instance, definition: Definition) -> bool:
+def is_made_again(instance: Instance, definition: Definition) -> bool:
     """Whether the authority works again on what was ready, although no status says so yet."""
     return instance.due.paused_why == RESULT_WAITS and not instance.end_state and not pause_of(instance, definition)
 

@@ -52,7 +52,7 @@ class Working:
     def clocks(self, at: int) -> None:
         """Let due dates follow where the instance stands since ``at``."""
         if self.definition.subject == "dossier":
-            if self.instance.status not in TERMINAL and dues.made_again(self.instance, self.definition):
+            if self.instance.status not in TERMINAL and dues.is_made_again(self.instance, self.definition):
                 here, before = self.instance.dossier, self.instance.due
                 known, given = dossier.made_again(here, before, self.clockwork, at)
                 self.instance = replace(self.instance, dossier=known, due=given)

@@ -84,7 +84,8 @@ def date_of(at: int) -> str:
 
 
 def _found(conn: Connection, keys: Sequence[str]) -> Mapping[str, _Found]:
-    now = {key: identity.current(conn, UUID(key)) for key in keys}
+    standing = identity.currents(conn, {UUID(key) for key in keys})
+    now = {key: standing[UUID(key)] for key in keys}
     stored = instances.load(conn, {key.bytes for key in now.values()}) if now else {}
     found: dict[str, _Found] = {}
     for key, current in now.items():

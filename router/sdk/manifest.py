@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from router.refusals import refused, unfit, words_of
 from router.sdk.dates import VIETNAM
 from router.sdk.outcomes import Outcome
+from router.text_file import unreadable
 
 
 class Idempotency(StrEnum):
@@ -212,7 +213,7 @@ class Manifest(Strict):
         try:
             return cls.model_validate(tomllib.loads((files(package) / "manifest.toml").read_text("utf-8")))
         except OSError as error:
-            raise refused("unreadable", file=name, kind="TOML", found=error.strerror or "?") from error
+            raise unreadable(error, name, "TOML") from error
         except tomllib.TOMLDecodeError as error:
             raise refused("no_syntax", file=name, kind="TOML", found=str(error)) from error
         except ValidationError as error:
